@@ -1,0 +1,233 @@
+"""Every environment variable, typed, on one page."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+API_PATH = "/trade-api/v2"
+
+#: Kalshi's own REST hosts (docs.kalshi.com, getting_started/api_environments, August 2026).
+KALSHI_HOSTS = frozenset(
+    {
+        "external-api.kalshi.com",
+        "api.elections.kalshi.com",
+        "external-api.demo.kalshi.co",
+        "demo-api.kalshi.co",
+    }
+)
+
+#: Each of these may also be given as the path of a file: `X_FILE` instead of `X`.
+SECRETS = ("kalshi_api_secret", "database_url")
+
+
+class SettingsError(Exception):
+    """The environment does not describe a service that can run; every mistake is listed."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class Settings(BaseSettings):
+    """What the environment says, and `.env` where the environment is silent."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    kalshi_base_url: str = Field(
+        "https://external-api.kalshi.com/trade-api/v2",
+        description="The exchange's REST API: one of Kalshi's own hosts, or loopback.",
+    )
+    kalshi_allow_any_host: bool = Field(
+        False, description="Let KALSHI_BASE_URL name any host: keys will be signed for it."
+    )
+    kalshi_use_env_creds: bool = Field(
+        True, description="Use the key below; `false` leaves the catalogue's calls unsigned."
+    )
+    kalshi_api_key_id: str | None = Field(None, description="Id of the service's own Kalshi key.")
+    kalshi_api_secret: SecretStr | None = Field(
+        None, description="Its private key (PEM); usually KALSHI_API_SECRET_FILE, a path, instead."
+    )
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://…; a Postgres of our own is started when this is absent."
+    )
+    gateway_data_dir: Path | None = Field(
+        None, description="Where the embedded database lives; the platform's data directory."
+    )
+    gateway_auth: Literal["token", "off"] = Field(
+        "token", description="`off` needs no tokens, and is accepted only when bound to loopback."
+    )
+    gateway_cors_origins: str = Field(
+        "", description="Browser origins that may call, comma separated; none by default."
+    )
+    gateway_catalogue_refresh_seconds: int = Field(
+        60, ge=5, le=3600, description="How often new, changed and settled markets are asked for."
+    )
+    gateway_price_refresh_seconds: int = Field(
+        300, ge=10, le=86400, description="How often the prices of all open markets are walked."
+    )
+    gateway_log_format: Literal["json", "console"] = Field(
+        "json", description="Log lines as JSON, or coloured for a terminal."
+    )
+    gateway_log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important log lines that are written."
+    )
+    gateway_max_body_bytes: int = Field(
+        1_048_576, ge=1024, description="A request body larger than this is refused with 413."
+    )
+    gateway_request_seconds: int = Field(
+        30, ge=1, le=600, description="A request that takes longer is answered with 504."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = _SecretFiles(settings_cls, env_settings, dotenv_settings)
+        return init_settings, env_settings, files, dotenv_settings
+
+    @field_validator("kalshi_api_key_id", "kalshi_api_secret", "database_url", mode="before")
+    @classmethod
+    def _blank_is_absent(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("kalshi_base_url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        url = urlsplit(value.rstrip("/"))
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            raise ValueError("must be an http(s) address")
+        if url.path != API_PATH:
+            raise ValueError(f"must end in {API_PATH}: that path is part of what is signed")
+        if url.scheme == "http" and not is_loopback(url.hostname):
+            raise ValueError("must be https, except on loopback")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _a_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        schemes = ("postgresql://", "postgres://")
+        if value is not None and not value.get_secret_value().startswith(schemes):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _a_host_we_know(self) -> Self:
+        host = urlsplit(self.kalshi_base_url).hostname or ""
+        if host not in KALSHI_HOSTS and not is_loopback(host) and not self.kalshi_allow_any_host:
+            raise ValueError(
+                f"KALSHI_BASE_URL: {host} is not one of Kalshi's hosts; "
+                "a key is not signed for a stranger unless KALSHI_ALLOW_ANY_HOST=true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_whole_key(self) -> Self:
+        if self.kalshi_use_env_creds and bool(self.kalshi_api_key_id) != bool(
+            self.kalshi_api_secret
+        ):
+            raise ValueError(
+                "KALSHI_API_KEY_ID and KALSHI_API_SECRET_FILE belong together: one is missing"
+            )
+        return self
+
+    @property
+    def service_key(self) -> tuple[str, SecretStr] | None:
+        """Id and PEM of the key that signs the catalogue's calls, if there is one to use."""
+        if self.kalshi_use_env_creds and self.kalshi_api_key_id and self.kalshi_api_secret:
+            return self.kalshi_api_key_id, self.kalshi_api_secret
+        return None
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        return tuple(o.strip() for o in self.gateway_cors_origins.split(",") if o.strip())
+
+    @property
+    def catalogue_refresh_every(self) -> timedelta:
+        return timedelta(seconds=self.gateway_catalogue_refresh_seconds)
+
+    @property
+    def price_refresh_every(self) -> timedelta:
+        return timedelta(seconds=self.gateway_price_refresh_seconds)
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads `X` from the file that `X_FILE` names, and says which file could not be read."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource
+    ) -> None:
+        super().__init__(settings_cls)
+        dotenv = getattr(sources[-1], "env_vars", {})
+        self._environment: Mapping[str, str | None] = {
+            **{name.lower(): value for name, value in dotenv.items()},
+            **{name.lower(): value for name, value in os.environ.items()},
+        }
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        path = self._environment.get(f"{field_name}_file")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).expanduser().read_text(encoding="utf-8"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not text"
+            raise SettingsError([f"{field_name.upper()}_FILE: {path}: {reason}"]) from None
+
+    def __call__(self) -> dict[str, Any]:
+        mistakes: list[str] = []
+        found: dict[str, Any] = {}
+        for name in SECRETS:
+            try:
+                value, _, _ = self.get_field_value(self.settings_cls.model_fields[name], name)
+            except SettingsError as error:
+                mistakes += error.mistakes
+            else:
+                if value is not None:
+                    found[name] = value.strip() if name == "database_url" else value
+        if mistakes:
+            raise SettingsError(mistakes)
+        return found
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process, or `SettingsError` with every mistake in them."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError([_mistake(item) for item in error.errors()]) from None
+
+
+def _mistake(item: Any) -> str:
+    name = ".".join(str(part) for part in item["loc"]).upper()
+    text = item["msg"].removeprefix("Value error, ")
+    return f"{name}: {text}" if name else text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address never leaves this machine."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

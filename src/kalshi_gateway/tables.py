@@ -1,0 +1,150 @@
+"""The whole schema, on one page."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR, UUID
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Tickers are compared and ordered byte by byte, whatever the server's own collation is.
+Ticker = Text(collation="C")
+Moment = DateTime(timezone=True)
+
+#: A family of questions.
+series = Table(
+    "series",
+    metadata,
+    Column("ticker", Ticker, primary_key=True),
+    Column("title", Text),
+    Column("category", Text),
+    Column("categories", ARRAY(Text), nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("search", TSVECTOR, nullable=False),
+    Column("body", Text, nullable=False, comment="the finished JSON object of an answer"),
+    Column("digest", BigInteger, nullable=False, comment="of the exchange's own row"),
+    Column("as_of", Moment, nullable=False, comment="when the exchange was asked"),
+    Index("ix_series_search", "search", postgresql_using="gin"),
+)
+
+#: One occasion of a series.
+events = Table(
+    "events",
+    metadata,
+    Column("event_ticker", Ticker, primary_key=True),
+    Column("series_ticker", Ticker),
+    Column("title", Text),
+    Column("sub_title", Text),
+    Column("category", Text),
+    Column("search", TSVECTOR, nullable=False),
+    Column("body", Text, nullable=False, comment="the finished JSON object, without its markets"),
+    Column("digest", BigInteger, nullable=False),
+    Column("as_of", Moment, nullable=False),
+    # What its markets say, kept up to date by the catalogue's writer.
+    Column("statuses", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("volume_24h_centicontracts", BigInteger),
+    Column("open_interest_centicontracts", BigInteger),
+    Column("close_time", Moment),
+    Column("created_time", Moment),
+    Index("ix_events_series_ticker", "series_ticker"),
+    Index("ix_events_search", "search", postgresql_using="gin"),
+)
+
+#: A market as a row of ours: columns to filter and sort by, and its finished JSON.
+instruments = Table(
+    "instruments",
+    metadata,
+    Column("ticker", Ticker, primary_key=True),
+    Column("event_ticker", Ticker, nullable=False),
+    Column("series_ticker", Ticker),
+    Column("category", Text),
+    Column("status", Text, nullable=False, comment="unopened, open, paused, closed, settled"),
+    Column("is_combo", Boolean, nullable=False),
+    Column("last_price_microdollars", Integer),
+    Column("change_microdollars", Integer, comment="last price less the price of a day before"),
+    Column("volume_24h_centicontracts", BigInteger),
+    Column("open_interest_centicontracts", BigInteger),
+    Column("volume_centicontracts", BigInteger),
+    Column("created_time", Moment),
+    Column("open_time", Moment),
+    Column("close_time", Moment),
+    Column("search", TSVECTOR, nullable=False),
+    Column("body", Text, nullable=False, comment="the finished JSON object of a list"),
+    Column("rules", Text, nullable=False, comment="the further JSON members of the detail"),
+    Column("digest", BigInteger, comment="of the exchange's own row; null: written by a timer"),
+    Column("as_of", Moment, nullable=False, comment="when the exchange was asked"),
+)
+
+#: How far the catalogue's walks have come; a row per thing that is walked.
+walks = Table(
+    "catalogue_walks",
+    metadata,
+    Column("scope", Text, primary_key=True, comment="series, events:open, markets:open, changes …"),
+    Column("began_at", Moment, nullable=False, comment="of the walk under way, or of the last one"),
+    Column("cursor", Text, comment="where the walk under way goes on; null: it is not under way"),
+    Column("pages", Integer, nullable=False, server_default=text("0")),
+    Column("rows", Integer, nullable=False, server_default=text("0")),
+    Column("set_aside", Integer, nullable=False, server_default=text("0")),
+    Column("complete_as_of", Moment, comment="when the last walk that reached its end began"),
+    Column("failure", Text, comment="why the last try stopped; null: it did not"),
+)
+
+#: Who may call: only a token's SHA-256 is kept.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("name", Text, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("user_id", Text, comment="the one user it may speak for; null: an admin's"),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("expires_at", Moment),
+    Column("last_used_at", Moment),
+    Column("revoked_at", Moment),
+)
+
+_SORTED = (
+    "volume_24h_centicontracts",
+    "open_interest_centicontracts",
+    "last_price_microdollars",
+    "change_microdollars",
+    "close_time",
+    "created_time",
+)
+
+# One index per sort of the market list: a page is a range of it, at any depth.
+for _column in _SORTED:
+    Index(
+        f"ix_instruments_by_{_column.removesuffix('_microdollars').removesuffix('_centicontracts')}",
+        instruments.c.status,
+        instruments.c[_column],
+        instruments.c.ticker,
+    )
+Index("ix_instruments_event_ticker", instruments.c.event_ticker)
+Index("ix_instruments_series_ticker", instruments.c.series_ticker)
+Index("ix_instruments_category", instruments.c.category, instruments.c.status)
+Index("ix_instruments_search", instruments.c.search, postgresql_using="gin")
+Index(
+    "ix_instruments_opening",
+    instruments.c.open_time,
+    postgresql_where=instruments.c.status == "unopened",
+)
