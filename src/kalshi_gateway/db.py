@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import blake2b
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import asyncpg
 from sqlalchemy.engine import URL, make_url
@@ -15,7 +15,12 @@ STATEMENT_TIMEOUT_MS = 15_000
 #: A database that does not let us in within this time is treated as gone.
 ACQUIRE_SECONDS = 5
 
-Driver = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+if TYPE_CHECKING:
+    Driver: TypeAlias = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
+else:  # the classes themselves take no type arguments
+    Driver = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 
 class Database:
@@ -25,7 +30,7 @@ class Database:
     alone does (`docs/performance.md`), so lists, details and COPY take `driver()`.
     """
 
-    def __init__(self, engine: AsyncEngine, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, engine: AsyncEngine, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self.engine = engine
         self.pool = pool
 

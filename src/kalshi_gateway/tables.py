@@ -59,7 +59,7 @@ events = Table(
     Column("digest", BigInteger, nullable=False),
     Column("as_of", Moment, nullable=False),
     # What its markets say, kept up to date by the catalogue's writer.
-    Column("statuses", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("status", Text, comment="open while any of its markets is"),
     Column("volume_24h_centicontracts", BigInteger),
     Column("open_interest_centicontracts", BigInteger),
     Column("close_time", Moment),
@@ -121,6 +121,19 @@ tokens = Table(
     Column("last_used_at", Moment),
     Column("revoked_at", Moment),
 )
+
+for _column in (
+    "volume_24h_centicontracts",
+    "open_interest_centicontracts",
+    "close_time",
+    "created_time",
+):
+    Index(
+        f"ix_events_by_{_column.removesuffix('_centicontracts')}",
+        events.c.status,
+        events.c[_column],
+        events.c.event_ticker,
+    )
 
 _SORTED = (
     "volume_24h_centicontracts",
