@@ -1,0 +1,1 @@
+"""The exchange as it speaks: its operations, its shapes, its limits; nothing of ours."""

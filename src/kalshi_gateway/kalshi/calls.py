@@ -1,0 +1,367 @@
+"""One call to the exchange, from its turn in the budget to its parsed answer."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import httpx
+import msgspec
+
+from . import wire
+from .breaker import Breaker
+from .budget import Bucket, Budget, Lane
+from .clock import ExchangeClock
+from .drift import Drift
+from .errors import (
+    BreakerOpen,
+    DeadlineExceeded,
+    KalshiError,
+    KeyRejected,
+    Nonsense,
+    NotFound,
+    RateLimited,
+    Unavailable,
+    from_response,
+    is_html,
+)
+from .flights import Flights
+from .reading import Shape
+from .retries import Retries, RetryAllowance
+from .signing import Signer
+
+T = TypeVar("T")
+S = TypeVar("S", bound=Shape)
+
+DEADLINE = timedelta(seconds=10)
+LARGEST_BODY = 64 * 2**20
+# What described the body on its way, and no longer does.
+IN_TRANSIT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+# Those who share a call end it themselves; one who joined late gets this much more to hear of it.
+GRACE_S = 0.25
+# A read that follows one's own write must not be answered by an older one.
+NEVER_SHARED = frozenset({Lane.CANCEL, Lane.ORDER})
+
+Instant = int | datetime
+Param = str | int | bool | datetime | Iterable[str] | None
+Observe = Callable[[str, str, float], None]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the exchange; `answers` are failure statuses that carry an answer."""
+
+    path: str
+    bucket: Bucket = Bucket.READ
+    answers: frozenset[int] = frozenset()
+    method: str = "GET"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole body, and when the attempt that brought it was sent."""
+
+    body: bytes
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows verbatim, so that they can be compared before they are read.
+
+    Each row is a view of the whole answer: copy what is kept (`bytes(row)`).
+    """
+
+    rows: Sequence[msgspec.Raw]
+    cursor: str | None
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """One object, its verbatim row, and when it was asked for."""
+
+    value: T
+    raw: msgspec.Raw
+    asked_at: datetime
+
+
+class Caller:
+    """Asks within an account's budget, signs, repeats reads that failed, shares identical ones.
+
+    `http` comes from `http_client` and is closed by whoever made it. Several accounts may share
+    it, the drift, the breaker and, through their signers, one clock. `observe` is told of each
+    attempt: operation, outcome, seconds.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        http: httpx.AsyncClient,
+        *,
+        signer: Signer | None = None,
+        budget: Budget | None = None,
+        drift: Drift | None = None,
+        breaker: Breaker | None = None,
+        retries: Retries | None = None,
+        observe: Observe | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.budget = budget or Budget()
+        self.drift = drift or Drift()
+        self.breaker = breaker or Breaker()
+        self.clock = signer.clock if signer else ExchangeClock()
+        self.observe = observe
+        self._http = http
+        self._signer = signer
+        self._retries = retries or Retries()
+        self._allowance = RetryAllowance(self._retries.share)
+        self._flights = Flights()
+
+    @property
+    def skew(self) -> timedelta | None:
+        """How far the exchange's clock is ahead of ours, once it has answered."""
+        return self.clock.skew
+
+    async def _page(
+        self,
+        operation: Operation,
+        name: str,
+        params: dict[str, Any],
+        lane: Lane,
+        deadline: timedelta | None,
+        path: str | None = None,
+    ) -> Page:
+        def parse(reply: Reply) -> Page:
+            parts = decoded(reply.body, dict[str, msgspec.Raw])
+            if name not in parts:
+                raise Nonsense(f"{operation.path}: an answer without {name}")
+            rows = decoded(parts[name], list[msgspec.Raw])
+            return Page(rows, _cursor(parts.get("cursor")), reply.asked_at)
+
+        return await self._read(operation, path or operation.path, params, parse, lane, deadline)
+
+    async def _one(
+        self,
+        operation: Operation,
+        kind: type[S],
+        name: str | None,
+        lane: Lane,
+        deadline: timedelta | None,
+        ticker: str | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> Answer[S]:
+        def parse(reply: Reply) -> Answer[S]:
+            raw = msgspec.Raw(reply.body) if name is None else member(reply, name)
+            value = wire.read(kind, raw, endpoint=operation.path, drift=self.drift)
+            if value is None:
+                raise Nonsense(f"{operation.path}: not a {kind.__name__}")
+            return Answer(value, raw, reply.asked_at)
+
+        path = operation.path
+        if ticker is not None:
+            path = re.sub(r"\{[a-z_]+\}", lambda _: segment(ticker), path)
+        return await self._read(operation, path, params or {}, parse, lane, deadline)
+
+    async def _read(
+        self,
+        operation: Operation,
+        path: str,
+        params: dict[str, Any],
+        parse: Callable[[Reply], T],
+        lane: Lane,
+        deadline: timedelta | None,
+    ) -> T:
+        """The parsed answer; identical reads at the same time share one."""
+        url = httpx.URL(self.base_url + path, params=_query(params))
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + (deadline or DEADLINE).total_seconds()
+
+        async def call() -> T:
+            return parse(await self._send(operation, url, lane, ends_at))
+
+        if lane in NEVER_SHARED:
+            return await call()
+        while True:
+            try:
+                async with asyncio.timeout_at(ends_at + GRACE_S):
+                    return await self._flights.share((operation.method, url, lane), call)
+            except TimeoutError as error:
+                raise DeadlineExceeded(f"{operation.path}: no time left") from error
+            except DeadlineExceeded:
+                # It may have been the deadline of one who was in more of a hurry.
+                if loop.time() >= ends_at:
+                    raise
+
+    async def _send(
+        self, operation: Operation, url: httpx.URL, lane: Lane, ends_at: float
+    ) -> Reply:
+        """The one loop: wait for our turn, sign, send, name the failure, pause, again."""
+        loop = asyncio.get_running_loop()
+        cost = self.budget.cost(operation.method, operation.path)
+        self._allowance.earn()
+        failure: KalshiError | None = None
+        attempt = 0
+        while True:
+            attempt += 1
+            await self._wait_for_turn(operation, cost, lane, ends_at, failure)
+            try:
+                return await self._attempt(operation, url, ends_at)
+            except (Unavailable, RateLimited, KeyRejected) as error:
+                failure = error
+            pause_s = self._pause_before_another(operation, failure, attempt)
+            if pause_s is None or loop.time() + pause_s >= ends_at:
+                raise failure
+            await asyncio.sleep(pause_s)
+
+    async def _wait_for_turn(
+        self,
+        operation: Operation,
+        cost: int,
+        lane: Lane,
+        ends_at: float,
+        failure: KalshiError | None,
+    ) -> None:
+        try:
+            async with asyncio.timeout_at(ends_at):
+                await self.budget.spend(cost, operation.bucket, lane)
+        except TimeoutError:
+            raise DeadlineExceeded(f"{operation.path}: its turn did not come") from failure
+
+    def _pause_before_another(
+        self, operation: Operation, failure: KalshiError, attempt: int
+    ) -> float | None:
+        """Seconds until the next attempt; None if there is to be none."""
+        if isinstance(failure, RateLimited):
+            self.budget.refused(operation.bucket)  # which makes the next turn wait
+        if isinstance(failure, BreakerOpen) or attempt >= self._retries.attempts:
+            return None
+        if isinstance(failure, KeyRejected):
+            return 0.0 if self._clock_was_off(failure, attempt) else None
+        if isinstance(failure, RateLimited):
+            return failure.retry_after_s or 0.0
+        if isinstance(failure, Unavailable) and self._allowance.take():
+            return max(failure.retry_after_s or 0.0, self._retries.pause_s(attempt))
+        return None
+
+    def _clock_was_off(self, failure: KeyRejected, attempt: int) -> bool:
+        """Whether the refusal was about our clock, which we have set right since."""
+        return failure.code == "header_timestamp_expired" and attempt == 1
+
+    async def _attempt(self, operation: Operation, url: httpx.URL, ends_at: float) -> Reply:
+        """One request, its outcome named, counted and remembered by the breaker."""
+        with self.breaker.guard():
+            started = time.perf_counter()
+            outcome = "cancelled"
+            try:
+                reply = await self._exchange(operation, url, ends_at)
+                outcome = "ok"
+            except KalshiError as error:
+                outcome = type(error).__name__
+                raise
+            finally:
+                if self.observe is not None:
+                    self.observe(operation.path, outcome, time.perf_counter() - started)
+            return reply
+
+    async def _exchange(self, operation: Operation, url: httpx.URL, ends_at: float) -> Reply:
+        request = self._http.build_request(operation.method, url)
+        sent_at = datetime.now(UTC)
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout_at(ends_at):
+                streamed = await self._http.send(request, auth=self._signer, stream=True)
+                round_trip_s = time.perf_counter() - started
+                try:
+                    response = await _whole(streamed)
+                finally:
+                    await streamed.aclose()
+        except TimeoutError:
+            raise Unavailable("no answer in time") from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise Unavailable(f"the exchange cannot be reached: {type(error).__name__}") from error
+        self._learn_time(response, sent_at, round_trip_s)
+        return _reply(operation, response, sent_at)
+
+    def _learn_time(self, response: httpx.Response, sent_at: datetime, round_trip_s: float) -> None:
+        if response.status_code == 401 and b"header_timestamp_expired" in response.content:
+            self.clock.forget()
+        self.clock.learn(response, sent_at, round_trip_s)
+
+
+async def _whole(response: httpx.Response) -> httpx.Response:
+    """The answer with its body in memory, up to a size no answer of the exchange has."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise Nonsense(f"an answer of more than {LARGEST_BODY} bytes")
+    headers = [(name, value) for name, value in response.headers.items() if name not in IN_TRANSIT]
+    return httpx.Response(response.status_code, headers=headers, content=bytes(body))
+
+
+def _reply(operation: Operation, response: httpx.Response, sent_at: datetime) -> Reply:
+    status = response.status_code
+    answered = response.is_success or (status in operation.answers and _is_object(response))
+    if not answered:
+        raise from_response(response)
+    if is_html(response):
+        raise Unavailable(f"{status} with a page instead of data", status=status)
+    return Reply(response.content, sent_at - _age(response))
+
+
+def _is_object(response: httpx.Response) -> bool:
+    return response.content.lstrip()[:1] == b"{" and b'"error"' not in response.content
+
+
+def _age(response: httpx.Response) -> timedelta:
+    """How long the answer has lain in a cache on the way (up to 15 s for market lists)."""
+    said = response.headers.get("age", "")
+    return timedelta(seconds=int(said[:6])) if said.isascii() and said.isdigit() else timedelta()
+
+
+def decoded(body: bytes | msgspec.Raw, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    raise Nonsense("an answer that is not what its operation gives")
+
+
+def member(reply: Reply, name: str) -> msgspec.Raw:
+    """One part of an answer's envelope, verbatim."""
+    member = decoded(reply.body, dict[str, msgspec.Raw]).get(name)
+    if member is None:
+        raise Nonsense(f"an answer without {name}")
+    return member
+
+
+def _cursor(raw: msgspec.Raw | None) -> str | None:
+    """Where the next page starts; None after the last, which the wire says in three ways."""
+    said: Any = decoded(raw, Any) if raw is not None else None
+    return said if isinstance(said, str) and said else None
+
+
+def segment(ticker: str) -> str:
+    """A ticker as part of a path; nothing that could lead elsewhere is one."""
+    if not re.fullmatch(r"[A-Za-z0-9._\-]{1,200}", ticker) or not ticker.strip("."):
+        raise NotFound(404, "not_found", "no ticker looks like that")
+    return ticker
+
+
+def _query(params: dict[str, Any]) -> dict[str, str]:
+    """Query parameters as the exchange writes them; None is left out."""
+    return {name: _written(value) for name, value in params.items() if value is not None}
+
+
+def _written(value: Param) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return str(int(value.timestamp()))
+    if isinstance(value, str | int):
+        return str(value)
+    return ",".join(value or ())
