@@ -30,13 +30,13 @@ def supervise(home: Path) -> None:
     failures = 0
     try:
         while failures < START_ATTEMPTS:
+            # Backends that outlive a killed postmaster for a moment hold up the next one.
+            time.sleep(POLL_SECONDS * (2**failures - 1))
             began = time.monotonic()
             # Once taken, the lock stays ours: who comes now waits for our end and starts anew.
             if _serve(server, until=lambda: locks.take(users)):
                 return
             failures = 1 if time.monotonic() - began > SETTLED_SECONDS else failures + 1
-            # Backends that outlive a killed postmaster for a moment hold up the next one.
-            time.sleep(POLL_SECONDS * 2**failures)
     finally:
         if server.sockets != server.data:
             with suppress(OSError):
