@@ -157,6 +157,7 @@ def _started(home: Path, options: Sequence[str], bin_dir: Path | None) -> Server
 
 def _prepared(home: Path, options: Sequence[str], bin_dir: Path | None) -> Server:
     """What is to be run, with everything it needs in place."""
+    build.clear_unfinished(home)
     chosen = build.choose(home, bin_dir)
     data = home / f"pg{chosen.major}"
     account = build.account_for(data)

@@ -146,6 +146,12 @@ def within_reach(build: Build, home: Path, account: Account | None) -> Path:
     return copy / build.bin_dir.relative_to(build.package.parent)
 
 
+def clear_unfinished(home: Path) -> None:
+    """Remove what an interrupted start left half made; an initdb may still be at work on it."""
+    for leftover in (*home.glob("pg*.new-*"), *home.glob("postgres-unfinished-*")):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
 def _copy(install: Path, package: Path, copy: Path) -> None:
     """Copy an installation and its libraries, side by side as in site-packages; all or nothing."""
     unfinished = Path(tempfile.mkdtemp(prefix="postgres-unfinished-", dir=copy.parent))
@@ -178,8 +184,6 @@ def create_data(
     bin_dir: Path, data: Path, major: int, account: Account | None, options: Sequence[str]
 ) -> None:
     """Make the folder of an empty server; all or nothing."""
-    for leftover in data.parent.glob(f"{data.name}.new-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix=f"{data.name}.new-", dir=data.parent))
     if account:
         os.chown(new, account.uid, account.gid)
