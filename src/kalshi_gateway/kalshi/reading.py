@@ -21,6 +21,7 @@ MOST_FORMS = 500
 LOOK_AGAIN_AFTER = 64
 
 _ZERO = Decimal(0)
+_HUGE = Decimal(10) ** (MOST_DIGITS - 2)
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _values = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
@@ -78,7 +79,7 @@ class _Form:
         known = frozenset(kind.__struct_fields__)
         self.unknown = tuple(key for key in keys if key not in known | kind.legacy | kind.kept_raw)
         self.missing = tuple(sorted(known - kind.optional - present))
-        self.texts = tuple(key for key in keys if key in known and is_text_figure(key))
+        self.texts = tuple(key for key in keys if key in _text_figures(kind))
         self.older = any(
             new not in present and old in present for new, (old, _) in kind.formerly.items()
         )
@@ -139,6 +140,16 @@ def _plain(figures: tuple[Decimal | None, ...]) -> bool:
     return total.is_finite() and total.adjusted() < MOST_DIGITS
 
 
+@cache
+def _text_figures(kind: type[Shape]) -> frozenset[str]:
+    fields = msgspec.structs.fields(kind)
+    return frozenset(
+        f.encode_name
+        for f in fields
+        if Decimal in (f.type, *get_args(f.type)) and is_text_figure(f.encode_name)
+    )
+
+
 def is_text_figure(name: str) -> bool:
     """Whether the exchange writes this field as text with exact digits.
 
@@ -194,7 +205,8 @@ class _Mender:
             exact = None
         if _is_unplain(exact):
             exact = None
-        retyped = exact is None or (is_text_figure(path) and not isinstance(value, str))
+        number = wanted is Decimal and is_text_figure(path) and not isinstance(value, str)
+        retyped = exact is None or number
         if retyped and counted:
             self._drift.note(self._endpoint, path, "retyped", value)
         return _converted(wanted, value) if exact is None else exact
@@ -250,4 +262,5 @@ def _converted(wanted: Any, value: Any) -> Any:
 
 
 def _is_unplain(value: object) -> bool:
-    return isinstance(value, Decimal) and not _plain((value,))
+    # Stricter than for a sum of many, which must stay within the bounds when each of them does.
+    return isinstance(value, Decimal) and not (_plain((value,)) and abs(value) < _HUGE)
