@@ -1,13 +1,16 @@
 """The engine; advisory locks; COPY."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 import asyncpg
+from sqlalchemy import exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from .errors import GatewayError, Malformed
 
 #: A statement that takes longer has gone wrong; a page takes milliseconds.
 STATEMENT_TIMEOUT_MS = 15_000
@@ -15,12 +18,64 @@ STATEMENT_TIMEOUT_MS = 15_000
 #: A database that does not let us in within this time is treated as gone.
 ACQUIRE_SECONDS = 5
 
+#: A database that is gone is worth another try after this time.
+RETRY_AFTER_SECONDS = 2
+
+#: What says that the database is gone, too busy, or lets us in no more.
+LOST = (
+    OSError,  # TimeoutError among them
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
+    asyncpg.exceptions.InvalidCatalogNameError,
+    exc.TimeoutError,
+)
+
+#: Text that Postgres has no way to keep, such as NUL.
+UNKEEPABLE = (
+    asyncpg.exceptions.CharacterNotInRepertoireError,
+    asyncpg.exceptions.UntranslatableCharacterError,
+    UnicodeEncodeError,
+)
+
+#: A database that is gone is worth another try after this time.
+RETRY_AFTER_SECONDS = 2
+
+#: What says that the database is gone, too busy, or lets us in no more.
+LOST = (
+    OSError,  # TimeoutError among them
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
+    asyncpg.exceptions.InvalidCatalogNameError,
+    exc.TimeoutError,
+)
+
+#: Text that Postgres has no way to keep, such as NUL.
+UNKEEPABLE = (
+    asyncpg.exceptions.CharacterNotInRepertoireError,
+    asyncpg.exceptions.UntranslatableCharacterError,
+    UnicodeEncodeError,
+)
+
 if TYPE_CHECKING:
+    if TYPE_CHECKING:
     Driver: TypeAlias = (
         asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     )
 else:  # the classes themselves take no type arguments
     Driver = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+
+class DatabaseUnavailable(GatewayError):
+    """The gateway's own database cannot be asked."""
+
+    status = 503
+    code = "database_unavailable"
+    title = "Database unavailable"
+    retryable = True
 
 
 class Database:
@@ -62,17 +117,59 @@ class Database:
         finally:
             await engine.dispose()
 
-    def connect(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading."""
-        return self.engine.connect()
+        with named_failures():
+            async with self.engine.connect() as conn:
+                yield conn
 
-    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction that commits when the block ends well."""
-        return self.engine.begin()
+        with named_failures():
+            async with self.engine.begin() as conn:
+                yield conn
 
-    def driver(self) -> AbstractAsyncContextManager[Driver]:
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Driver]:
         """A bare asyncpg connection, for what is asked most."""
-        return self.pool.acquire(timeout=ACQUIRE_SECONDS)
+        with named_failures():
+            async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
+                yield conn
+
+
+@contextmanager
+def named_failures() -> Iterator[None]:
+    """Whatever the two libraries raise when the database fails us, as one error with a name."""
+    try:
+        yield
+    except Exception as error:
+        cause = _cause(error)
+        if isinstance(cause, UNKEEPABLE):
+            raise Malformed("A value has a character in it that cannot be kept.") from error
+        if isinstance(cause, LOST) or _closed(cause):
+            raise DatabaseUnavailable(
+                "The database cannot be reached; try again in a moment.",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            ) from error
+        raise
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own error, where SQLAlchemy has wrapped it."""
+    while isinstance(error, exc.DBAPIError) and error.orig is not None:
+        error = error.orig.__cause__ or error.orig
+    return error
+
+
+def _closed(error: BaseException) -> bool:
+    # asyncpg has one class for a closed connection or pool and for wrong use; only words differ.
+    return (
+        isinstance(error, asyncpg.InterfaceError)
+        and not isinstance(error, ValueError)
+        and "clos" in str(error)
+    )
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """GatewayError, the root of all we tell a client."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -10,6 +12,14 @@ class FieldError:
 
     pointer: str
     message: str
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """What the exchange itself answered, where it did."""
+
+    status: int | None
+    code: str | None
 
 
 class GatewayError(Exception):
@@ -29,11 +39,15 @@ class GatewayError(Exception):
         *,
         retry_after_seconds: int | None = None,
         errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] = MappingProxyType({}),
+        upstream: Upstream | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
         self.errors = errors
+        self.headers = headers
+        self.upstream = upstream
 
 
 class Malformed(GatewayError):
