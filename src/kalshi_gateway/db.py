@@ -39,29 +39,7 @@ UNKEEPABLE = (
     UnicodeEncodeError,
 )
 
-#: A database that is gone is worth another try after this time.
-RETRY_AFTER_SECONDS = 2
-
-#: What says that the database is gone, too busy, or lets us in no more.
-LOST = (
-    OSError,  # TimeoutError among them
-    asyncpg.PostgresConnectionError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.InsufficientResourcesError,
-    asyncpg.exceptions.InvalidAuthorizationSpecificationError,
-    asyncpg.exceptions.InvalidCatalogNameError,
-    exc.TimeoutError,
-)
-
-#: Text that Postgres has no way to keep, such as NUL.
-UNKEEPABLE = (
-    asyncpg.exceptions.CharacterNotInRepertoireError,
-    asyncpg.exceptions.UntranslatableCharacterError,
-    UnicodeEncodeError,
-)
-
 if TYPE_CHECKING:
-    if TYPE_CHECKING:
     Driver: TypeAlias = (
         asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     )
