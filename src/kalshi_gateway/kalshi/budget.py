@@ -51,8 +51,8 @@ RESERVES = {
 }
 # (refill per second, capacity) of the Basic tier, until the exchange tells us ours.
 BASIC = {Bucket.READ: (200, 200), Bucket.WRITE: (100, 100), Bucket.BALANCE: (1, 1)}
-# Premier and above may read the balance five times a second; below, once.
-ONE_BALANCE_A_SECOND = frozenset({"basic", "advanced", "expert", ""})
+# These tiers, and an unknown one, read the balance once a second; those above five times.
+ONE_BALANCE_A_SECOND = frozenset({"basic", "advanced", ""})
 DEFAULT_COST = 10
 # What differs from the default (`GET /account/endpoint_costs`, measured 2026-06 on demo).
 KNOWN_COSTS = {
@@ -147,7 +147,7 @@ class Budget:
     def _learn_costs(self, costs: EndpointCosts) -> None:
         self._default_cost = costs.default_cost or self._default_cost
         told = {
-            (row.method.upper(), row.path): row.cost
+            (row.method.upper(), row.path.removeprefix(PREFIX)): row.cost
             for row in costs.endpoint_costs or ()
             if row.cost >= 0
         }

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -249,12 +249,13 @@ def _converted(wanted: Any, value: Any) -> Any:
 
     A number for a time is not converted: seconds and milliseconds look alike.
     """
-    if isinstance(value, bool) or wanted in (Decimal, datetime):
+    bare = get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
+    if isinstance(value, bool) or bare in (Decimal, datetime):
         return None
-    if wanted is str:
+    if bare is str:
         return str(value) if isinstance(value, int | Decimal) else None
     if isinstance(value, Decimal):
-        return int(value) if wanted is int and value == value.to_integral_value() else None
+        return int(value) if bare is int and value == value.to_integral_value() else None
     try:
         return msgspec.convert(value, wanted, strict=False)
     except _UNREADABLE:
