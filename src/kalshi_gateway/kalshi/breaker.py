@@ -47,6 +47,16 @@ class Breaker:
         """Failures since the last success."""
         return self._failed_in_a_row
 
+    def check(self) -> None:
+        """Raise what `guard` would, before anything is spent on a call that may not go."""
+        if self._probe_at is None:
+            return
+        wait_s = self._probe_at - self._now()
+        if wait_s > 0 or self._probing:
+            raise BreakerOpen(
+                "the exchange failed repeatedly", retry_after_s=max(wait_s, self._shortest_s)
+            )
+
     @contextmanager
     def guard(self) -> Iterator[None]:
         """One call to the exchange: refused while open, and its outcome remembered."""
@@ -66,15 +76,9 @@ class Breaker:
         self._succeeded()
 
     def _enter(self) -> bool:
-        if self._probe_at is None:
-            return False
-        wait_s = self._probe_at - self._now()
-        if wait_s > 0 or self._probing:
-            raise BreakerOpen(
-                "the exchange failed repeatedly", retry_after_s=max(wait_s, self._shortest_s)
-            )
-        self._probing = True
-        return True
+        self.check()
+        self._probing = self._probe_at is not None
+        return self._probing
 
     def _succeeded(self) -> None:
         self._failed_in_a_row = self._pauses = 0

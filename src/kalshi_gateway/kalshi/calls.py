@@ -207,11 +207,14 @@ class Caller:
         attempt = 0
         while True:
             attempt += 1
+            self.breaker.check()
             await self._wait_for_turn(operation, cost, lane, ends_at, failure)
             try:
                 return await self._attempt(operation, url, ends_at)
             except (Unavailable, RateLimited, KeyRejected) as error:
                 failure = error
+            if loop.time() >= ends_at:
+                raise DeadlineExceeded(f"{operation.path}: no answer in time") from failure
             pause_s = self._pause_before_another(operation, failure, attempt)
             if pause_s is None or loop.time() + pause_s >= ends_at:
                 raise failure
