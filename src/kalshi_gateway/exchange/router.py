@@ -1,0 +1,23 @@
+"""GET /kalshi/exchange and /kalshi/status: how the exchange and this gateway are."""
+
+from fastapi import APIRouter, Response
+
+from kalshi_gateway import answers
+from kalshi_gateway.dependencies import CatalogueProgress, Exchange, Upstream, requires
+
+from .exchange import Exchange as ExchangeAnswer
+from .status import GatewayStatus, gateway_status
+
+router = APIRouter(prefix="/kalshi", tags=["Exchange"], dependencies=[requires("read")])
+
+
+@router.get("/exchange", response_model=ExchangeAnswer)
+async def read_exchange(watch: Exchange) -> Response:
+    """Whether the exchange is open, shard by shard, its week, and when it pauses next."""
+    return answers.made(await watch.exchange())
+
+
+@router.get("/status", response_model=GatewayStatus)
+async def read_status(kalshi: Upstream, progress: CatalogueProgress) -> Response:
+    """How far the catalogue is, what is left of the exchange's budget, and what looked odd."""
+    return answers.made(gateway_status(kalshi, await progress.walks()))

@@ -1,0 +1,88 @@
+"""GET /kalshi/events, /kalshi/series and /kalshi/categories."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from kalshi_gateway import answers
+from kalshi_gateway.dependencies import CatalogueProgress, Database, MarketLookup, requires
+
+from . import paging, repository
+from .answers import CategoryList, EventDetail, EventList, SeriesDetail, SeriesList
+from .listing import EventListing, SeriesListing
+
+router = APIRouter(prefix="/kalshi", tags=["Events and series"], dependencies=[requires("read")])
+
+
+@router.get("/events", response_model=EventList)
+async def list_events(
+    listing: Annotated[EventListing, Query()], database: Database, progress: CatalogueProgress
+) -> Response:
+    """Events with their markets; those with an open market unless you ask for others."""
+    standing = await progress.families()
+    async with database.driver() as conn:
+        rows = await repository.page_of_events(conn, listing)
+        page, next_cursor = paging.cut(rows, listing)
+        names = [row.place.name for row in page]
+        inside = await repository.markets_of(conn, names) if listing.markets else {}
+        total = await repository.count_events(conn, listing) if listing.count == "exact" else None
+    if not page:
+        paging.refuse_if_nothing_is_known(standing)
+    bodies = (_with_markets(row.body, inside.get(row.place.name, [])) for row in page)
+    return answers.listed("events", bodies, next_cursor, standing.meta(total=total))
+
+
+@router.get("/events/{event_ticker}", response_model=EventDetail)
+async def read_event(
+    event_ticker: Annotated[str, Path(max_length=120, examples=["KXHIGHNY-26JUN15"])],
+    database: Database,
+    lookup: MarketLookup,
+    progress: CatalogueProgress,
+) -> Response:
+    """One event with all its markets; one that only the exchange knows is fetched."""
+    body, as_of = await lookup.event(event_ticker)
+    async with database.driver() as conn:
+        inside = await repository.markets_of(conn, [event_ticker])
+    standing = await progress.family(as_of)
+    return answers.detailed(_with_markets(body, inside[event_ticker]), standing.meta())
+
+
+@router.get("/series", response_model=SeriesList)
+async def list_series(
+    listing: Annotated[SeriesListing, Query()], database: Database, progress: CatalogueProgress
+) -> Response:
+    """Series by ticker."""
+    standing = await progress.families()
+    async with database.driver() as conn:
+        rows = await repository.page_of_series(conn, listing)
+    page, next_cursor = paging.cut(rows, listing)
+    if not page:
+        paging.refuse_if_nothing_is_known(standing)
+    return answers.listed("series", (row.body for row in page), next_cursor, standing.meta())
+
+
+@router.get("/series/{series_ticker}", response_model=SeriesDetail)
+async def read_series(
+    series_ticker: Annotated[str, Path(max_length=120, examples=["KXHIGHNY"])],
+    lookup: MarketLookup,
+    progress: CatalogueProgress,
+) -> Response:
+    """One series; one that only the exchange knows is fetched."""
+    body, as_of = await lookup.series(series_ticker)
+    standing = await progress.family(as_of)
+    return answers.detailed(body, standing.meta())
+
+
+@router.get("/categories", response_model=CategoryList)
+async def list_categories(database: Database, progress: CatalogueProgress) -> Response:
+    """The exchange's categories and tags, with how much each of them finds."""
+    standing = await progress.families()
+    async with database.driver() as conn:
+        categories = await repository.facets(conn)
+    if not categories:
+        paging.refuse_if_nothing_is_known(standing)
+    return answers.made(CategoryList(categories, standing.meta()))
+
+
+def _with_markets(body: str, markets: list[str]) -> str:
+    return f'{body[:-1]},"markets":[{",".join(markets)}]}}'

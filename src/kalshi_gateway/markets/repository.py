@@ -1,0 +1,381 @@
+"""The `instruments` table, and the events and series its rows belong to: what is read of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from kalshi_gateway.cursors import CursorInvalid
+from kalshi_gateway.db import Driver
+from kalshi_gateway.units import centicontracts, microdollars
+
+from . import family, words
+from .answers import CategoryFacet, Facet
+from .family import Event, Series
+from .listing import (
+    COLUMNS,
+    EventListing,
+    Listing,
+    MarketListing,
+    Place,
+    SeriesListing,
+    place_of,
+)
+from .market import Family
+
+
+class Row(NamedTuple):
+    """One line of a list: its finished JSON, and where it stands."""
+
+    body: str
+    place: Place
+
+
+class Found(NamedTuple):
+    """One market: its finished JSON, the further members of its detail, and its age."""
+
+    body: str
+    rules: str
+    status: str
+    as_of: datetime
+
+
+@dataclass
+class Question:
+    """Conditions, and the values they speak of by number."""
+
+    conditions: list[str] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+    def value(self, value: Any) -> str:
+        """The placeholder that stands for this value."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+    def where(self, *more: str) -> str:
+        return " AND ".join([*self.conditions, *more]) or "true"
+
+
+async def page(conn: Driver, listing: MarketListing) -> list[Row]:
+    """One row more than a page, so that the caller knows whether there is a next one."""
+    return await _page(conn, "instruments", "ticker", await _markets(conn, listing), listing)
+
+
+async def count(conn: Driver, listing: MarketListing) -> int:
+    """How many markets the whole list has."""
+    return await _count(conn, "instruments", await _markets(conn, listing), listing)
+
+
+async def find(conn: Driver, ticker: str) -> Found | None:
+    row = await conn.fetchrow(
+        "SELECT body, rules, status, as_of FROM instruments WHERE ticker = $1", ticker
+    )
+    return None if row is None else Found(*row)
+
+
+async def series_of(conn: Driver, ticker: str) -> str | None:
+    """The series a market belongs to, where we know it."""
+    series: str | None = await conn.fetchval(
+        "SELECT series_ticker FROM instruments WHERE ticker = $1", ticker
+    )
+    return series
+
+
+async def page_of_events(conn: Driver, listing: EventListing) -> list[Row]:
+    """Events, each with what its markets add up to."""
+    return await _page(conn, "events", "event_ticker", await _asked(conn, listing), listing)
+
+
+async def count_events(conn: Driver, listing: EventListing) -> int:
+    return await _count(conn, "events", await _asked(conn, listing), listing)
+
+
+async def find_event(conn: Driver, event_ticker: str) -> tuple[str, datetime] | None:
+    """An event's finished JSON, and its age."""
+    row = await conn.fetchrow(
+        f"SELECT {_BODY['events']} AS body, as_of FROM events WHERE event_ticker = $1",
+        event_ticker,
+    )
+    return None if row is None else (row["body"], row["as_of"])
+
+
+async def markets_of(conn: Driver, event_tickers: Sequence[str]) -> dict[str, list[str]]:
+    """The finished JSON of all markets of these events, by event."""
+    rows = await conn.fetch(
+        "SELECT event_ticker, body FROM instruments"
+        " WHERE event_ticker = ANY($1) AND NOT is_combo ORDER BY ticker",
+        event_tickers,
+    )
+    found: dict[str, list[str]] = {ticker: [] for ticker in event_tickers}
+    for row in rows:
+        found[row["event_ticker"]].append(row["body"])
+    return found
+
+
+async def page_of_series(conn: Driver, listing: SeriesListing) -> list[Row]:
+    """Series by ticker."""
+    question = Question()
+    if listing.category is not None:
+        question.conditions.append(f"lower(category) = lower({question.value(listing.category)})")
+    if listing.tag is not None:
+        question.conditions.append(
+            f"lower({question.value(listing.tag)}) = ANY(SELECT lower(t) FROM unnest(tags) t)"
+        )
+    _search(question, listing.q)
+    if listing.cursor is not None:
+        name = place_of(listing, keys=0).name
+        question.conditions.append(f"ticker > {question.value(name)}")
+    rows = await conn.fetch(
+        f"SELECT ticker, body FROM series WHERE {question.where()}"
+        f" ORDER BY ticker LIMIT {listing.limit + 1}",
+        *question.values,
+    )
+    return [Row(row["body"], Place((), row["ticker"])) for row in rows]
+
+
+async def find_series(conn: Driver, ticker: str) -> tuple[str, datetime] | None:
+    """A series' finished JSON, and its age."""
+    row = await conn.fetchrow("SELECT body, as_of FROM series WHERE ticker = $1", ticker)
+    return None if row is None else (row["body"], row["as_of"])
+
+
+async def series_noun(conn: Driver, ticker: str) -> Series | None:
+    """A series as the writer knows it."""
+    body = await conn.fetchval("SELECT body FROM series WHERE ticker = $1", ticker)
+    return None if body is None else msgspec.json.decode(body, type=Series)
+
+
+async def family_of(conn: Driver, event_ticker: str) -> Family | None:
+    """What the markets of an event inherit, if we know the event."""
+    body = await conn.fetchval("SELECT body FROM events WHERE event_ticker = $1", event_ticker)
+    if body is None:
+        return None
+    event = msgspec.json.decode(body, type=Event)
+    return family.family_of(event, await series_noun(conn, event.series_ticker or ""))
+
+
+async def facets(conn: Driver) -> tuple[CategoryFacet, ...]:
+    """Categories and their tags: how many series, and how many open markets, each has."""
+    rows = await conn.fetch(
+        """
+        WITH open AS (
+            SELECT series_ticker, count(*) AS markets FROM instruments
+            WHERE status = 'open' AND NOT is_combo GROUP BY series_ticker
+        ), placed AS (
+            SELECT s.category, s.tags, coalesce(o.markets, 0) AS markets
+            FROM series s LEFT JOIN open o ON o.series_ticker = s.ticker
+            WHERE s.category IS NOT NULL
+        )
+        SELECT category, NULL AS tag, count(*) AS series, sum(markets)::bigint AS markets
+        FROM placed GROUP BY category
+        UNION ALL
+        SELECT category, tag, count(*), sum(markets)::bigint
+        FROM placed, unnest(tags) AS tag GROUP BY category, tag
+        ORDER BY category, tag NULLS FIRST
+        """
+    )
+    tags: dict[str, list[Facet]] = {}
+    for category, tag, series, markets in rows:
+        tags.setdefault(category, [])
+        if tag is not None:
+            tags[category].append(Facet(tag, series, markets))
+    return tuple(
+        CategoryFacet(category, series, markets, tuple(tags[category]))
+        for category, tag, series, markets in rows
+        if tag is None
+    )
+
+
+# --- what is asked, as conditions
+
+# Body and what its markets add up to, joined as text: both are finished JSON.
+_EVENT_BODY = """
+    left(body, -1) || ',"status":' || coalesce(to_json(status)::text, 'null')
+    || ',"volume_24h":'
+    || coalesce((volume_24h_centicontracts / 100.0)::numeric(20, 2)::text, 'null')
+    || ',"open_interest":'
+    || coalesce((open_interest_centicontracts / 100.0)::numeric(20, 2)::text, 'null')
+    || ',"close_time":'
+    || coalesce(to_json(to_char(close_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))::text,
+                'null') || '}'
+"""
+_BODY = {"instruments": "body", "events": _EVENT_BODY}
+
+
+async def _asked(conn: Driver, listing: Listing) -> Question:
+    question = Question()
+    if listing.category is not None:
+        named = await _named(conn, "category", listing.category)
+        question.conditions.append(f"category = {question.value(named)}")
+    if listing.tag is not None:
+        question.conditions.append(
+            f"series_ticker = ANY({question.value(await _tagged(conn, listing.tag))})"
+        )
+    if listing.series is not None:
+        question.conditions.append(f"series_ticker = {question.value(listing.series)}")
+    if listing.closes_before is not None:
+        question.conditions.append(f"close_time < {question.value(listing.closes_before)}")
+    if listing.closes_after is not None:
+        question.conditions.append(f"close_time > {question.value(listing.closes_after)}")
+    _search(question, listing.q)
+    return question
+
+
+async def _markets(conn: Driver, listing: MarketListing) -> Question:
+    question = await _asked(conn, listing)
+    if listing.event is not None:
+        question.conditions.append(f"event_ticker = {question.value(listing.event)}")
+    if listing.tickers is not None:
+        question.conditions.append(f"ticker = ANY({question.value(listing.tickers)})")
+    elif not listing.include_combos:
+        question.conditions.append("NOT is_combo")
+    for column, comparison, bound in (
+        ("volume_centicontracts", ">=", centicontracts(listing.min_volume)),
+        ("last_price_microdollars", ">=", microdollars(listing.min_price)),
+        ("last_price_microdollars", "<=", microdollars(listing.max_price)),
+    ):
+        if bound is not None:
+            question.conditions.append(f"{column} {comparison} {question.value(bound)}")
+    return question
+
+
+def _search(question: Question, text: str | None) -> None:
+    if text is not None:
+        found = words.query(text)
+        question.conditions.append(
+            "false" if found is None else f"search @@ {question.value(found)}::text::tsquery"
+        )
+
+
+async def _named(conn: Driver, column: str, name: str) -> str:
+    """The name as the exchange writes it, whatever case the client used."""
+    known: str | None = await conn.fetchval(
+        f"SELECT {column} FROM series WHERE lower({column}) = lower($1) LIMIT 1",
+        name,
+    )
+    return known or name
+
+
+async def _tagged(conn: Driver, tag: str) -> list[str]:
+    tickers: list[str] = await conn.fetchval(
+        "SELECT coalesce(array_agg(ticker), '{}') FROM series"
+        " WHERE lower($1) = ANY(SELECT lower(t) FROM unnest(tags) t)",
+        tag,
+    )
+    return tickers
+
+
+# --- a page, at any depth as quick as the first one
+
+
+async def _page(
+    conn: Driver, table: str, name: str, question: Question, listing: Listing
+) -> list[Row]:
+    try:
+        if listing.ordering == "relevance":
+            return await _best(conn, table, name, question, listing)
+        return await _sorted(conn, table, name, question, listing)
+    except asyncpg.DataError:
+        if listing.cursor is None:
+            raise
+        raise CursorInvalid from None  # forged: its keys are not of this order
+
+
+async def _sorted(
+    conn: Driver, table: str, name: str, question: Question, listing: Listing
+) -> list[Row]:
+    limit = listing.limit + 1
+    after = None if listing.cursor is None else place_of(listing, keys=1)
+    rows: list[asyncpg.Record] = []
+    if after is None or after.keys[0] is not None:
+        rows = await _part(conn, table, name, question, listing, after, limit, known=True)
+        after = None
+    if len(rows) < limit:
+        # Rows whose key is unknown come last, in both directions.
+        left = limit - len(rows)
+        rows += await _part(conn, table, name, question, listing, after, left, known=False)
+    return [Row(row["body"], Place((row["key"],), row["name"])) for row in rows]
+
+
+async def _part(
+    conn: Driver,
+    table: str,
+    name: str,
+    question: Question,
+    listing: Listing,
+    after: Place | None,
+    limit: int,
+    *,
+    known: bool,
+) -> list[asyncpg.Record]:
+    """The rows with a known sort key, or those without: each a range of one index per status."""
+    column = COLUMNS[listing.ordering]
+    beyond, direction = ("<", "DESC") if listing.descending else (">", "ASC")
+    values = list(question.values)
+    conditions = [f"{column} IS {'NOT ' if known else ''}NULL"]
+    if after is not None:
+        places = [after.keys[0], after.name] if known else [after.name]
+        columns = f"({column}, {name})" if known else name
+        numbers = ", ".join(f"${len(values) + n}" for n in range(1, len(places) + 1))
+        conditions.append(f"{columns} {beyond} ({numbers})")
+        values += places
+    order = f"{column} {direction}, {name} {direction}" if known else f"{name} {direction}"
+    ranges = [
+        f"(SELECT {name} AS name, {column} AS key, {_BODY[table]} AS body FROM {table}"
+        f" WHERE {question.where(*status, *conditions)} ORDER BY {order} LIMIT {limit})"
+        for status in _statuses(listing)
+    ]
+    if len(ranges) == 1:
+        return await conn.fetch(ranges[0], *values)
+    return await conn.fetch(
+        f"SELECT * FROM ({' UNION ALL '.join(ranges)}) AS page"
+        f" ORDER BY key {direction}, name {direction} LIMIT {limit}",
+        *values,
+    )
+
+
+async def _best(
+    conn: Driver, table: str, name: str, question: Question, listing: Listing
+) -> list[Row]:
+    """What was searched: whole words before beginnings of words, then by volume."""
+    values, limit = list(question.values), listing.limit + 1
+    exact = words.query(listing.q or "", prefixes=False)
+    values.append(exact or "")
+    score = f"(search @@ ${len(values)}::text::tsquery)::int"
+    volume = "coalesce(volume_24h_centicontracts, -1)"
+    beyond, direction = ("<", "DESC") if listing.descending else (">", "ASC")
+    conditions = []
+    if listing.statuses is not None:
+        values.append(list(listing.statuses))
+        conditions.append(f"status = ANY(${len(values)})")
+    if listing.cursor is not None:
+        place = place_of(listing, keys=2)
+        values += [*place.keys, place.name]
+        numbers = ", ".join(f"${len(values) - 2 + n}" for n in range(3))
+        conditions.append(f"({score}, {volume}, {name}) {beyond} ({numbers})")
+    rows = await conn.fetch(
+        f"SELECT {name} AS name, {score} AS score, {volume} AS volume, {_BODY[table]} AS body"
+        f" FROM {table} WHERE {question.where(*conditions)}"
+        f" ORDER BY score {direction}, volume {direction}, name {direction} LIMIT {limit}",
+        *values,
+    )
+    return [Row(row["body"], Place((row["score"], row["volume"]), row["name"])) for row in rows]
+
+
+async def _count(conn: Driver, table: str, question: Question, listing: Listing) -> int:
+    either = " OR ".join(" AND ".join(status) or "true" for status in _statuses(listing))
+    total: int = await conn.fetchval(
+        f"SELECT count(*) FROM {table} WHERE {question.where(f'({either})')}",
+        *question.values,
+    )
+    return total
+
+
+def _statuses(listing: Listing) -> list[list[str]]:
+    """One condition per status: each is a range of an index, a set of them is not."""
+    if listing.statuses is None:
+        return [[]]
+    return [[f"status = '{status}'"] for status in listing.statuses]

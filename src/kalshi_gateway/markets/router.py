@@ -1,0 +1,126 @@
+"""GET /kalshi/markets, and what trades in one of them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from kalshi_gateway import answers, cursors
+from kalshi_gateway.dependencies import (
+    CatalogueProgress,
+    Database,
+    MarketLookup,
+    MarketTiers,
+    requires,
+)
+from kalshi_gateway.errors import FieldError, Unprocessable
+from kalshi_gateway.freshness import Meta, Standing
+
+from . import paging, repository
+from .answers import BookDetail, CandleList, MarketDetail, MarketList, TradeList
+from .listing import Instant, MarketListing
+from .tiers import MINUTES, NEWEST, Period, TapePlace
+
+router = APIRouter(prefix="/kalshi/markets", tags=["Markets"], dependencies=[requires("read")])
+
+Ticker = Annotated[str, Path(max_length=120, examples=["KXHIGHNY-26JUN15-T85"])]
+
+#: How much is shown when no beginning is asked for.
+USUAL_SPAN: dict[Period, timedelta] = {
+    "1m": timedelta(hours=6),
+    "1h": timedelta(days=7),
+    "1d": timedelta(days=365),
+}
+MOST_CANDLES = 10_000
+
+#: What the exchange itself was just asked for is fresh.
+JUST_ASKED_SECONDS = 5.0
+
+
+@router.get("", response_model=MarketList)
+async def list_markets(
+    listing: Annotated[MarketListing, Query()], database: Database, progress: CatalogueProgress
+) -> Response:
+    """Search, filter and sort the whole catalogue; open markets unless you ask for others."""
+    standing = await progress.markets(listing.statuses)
+    async with database.driver() as conn:
+        rows = await repository.page(conn, listing)
+        total = await repository.count(conn, listing) if listing.count == "exact" else None
+    page, next_cursor = paging.cut(rows, listing)
+    if not page:
+        paging.refuse_if_nothing_is_known(standing)
+    meta = standing.meta(total=total)
+    return answers.listed("markets", (row.body for row in page), next_cursor, meta)
+
+
+@router.get("/{ticker}", response_model=MarketDetail)
+async def read_market(
+    ticker: Ticker, lookup: MarketLookup, progress: CatalogueProgress
+) -> Response:
+    """One market with its rules; one that only the exchange knows is fetched."""
+    found = await lookup.market(ticker)
+    standing = await progress.one(found.status, found.as_of)
+    return answers.detailed(found.body, standing.meta(), found.rules)
+
+
+@router.get("/{ticker}/orderbook", response_model=BookDetail)
+async def read_order_book(
+    ticker: Ticker,
+    tiers: MarketTiers,
+    depth: Annotated[int, Query(ge=0, le=100, description="Levels per side; 0 for all.")] = 0,
+) -> Response:
+    """Both sides of the book, best level first, in YES prices."""
+    book, as_of = await tiers.book(ticker, depth)
+    meta = Standing(as_of, JUST_ASKED_SECONDS).meta(source="kalshi")
+    return answers.made(BookDetail(book.ticker, book.bids, book.asks, meta=meta))
+
+
+@router.get("/{ticker}/trades", response_model=TradeList)
+async def list_trades(
+    ticker: Ticker,
+    tiers: MarketTiers,
+    start: Instant = None,
+    end: Instant = None,
+    cursor: Annotated[str | None, Query(max_length=1_000)] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Response:
+    """What the public tape printed, newest first, on into the exchange's archive."""
+    asked = (ticker, start, end)
+    place = NEWEST if cursor is None else cursors.unpack(cursor, asked, TapePlace)
+    found = await tiers.trades(ticker, start=start, end=end, place=place, limit=limit)
+    older = None if found.older is None else cursors.pack(found.older, asked)
+    meta = _just_asked(found.as_of, found.set_aside, "trades")
+    return answers.made(TradeList(tuple(found.trades), older, meta))
+
+
+@router.get("/{ticker}/candles", response_model=CandleList)
+async def list_candles(
+    ticker: Ticker,
+    tiers: MarketTiers,
+    period: Annotated[Period, Query(description="Length of one candle.")] = "1h",
+    start: Instant = None,
+    end: Instant = None,
+) -> Response:
+    """How price, quotes and volume moved; quiet periods may be left out by the exchange."""
+    until = end or datetime.now(UTC)
+    since = start or until - USUAL_SPAN[period]
+    _check_span(since, until, period)
+    found = await tiers.candles(ticker, start=since, end=until, period=period)
+    meta = _just_asked(found.as_of, found.set_aside, "candles")
+    return answers.made(CandleList(ticker, period, tuple(found.candles), meta))
+
+
+def _check_span(since: datetime, until: datetime, period: Period) -> None:
+    if since >= until:
+        message = "must lie before end"
+    elif (until - since) / timedelta(minutes=MINUTES[period]) > MOST_CANDLES:
+        message = f"too long ago: at most {MOST_CANDLES} candles at once"
+    else:
+        return
+    raise Unprocessable(f"start {message}.", errors=(FieldError("/query/start", message),))
+
+
+def _just_asked(as_of: datetime, set_aside: int, what: str) -> Meta:
+    warnings = (f"{set_aside} {what} could not be read and are left out",) if set_aside else ()
+    standing = Standing(as_of, JUST_ASKED_SECONDS, complete=not set_aside, warnings=warnings)
+    return standing.meta(source="kalshi")

@@ -1,0 +1,318 @@
+"""The loop that keeps the catalogue fresh: one writer among all processes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from kalshi_gateway.db import Driver, leadership
+from kalshi_gateway.kalshi.budget import Lane
+from kalshi_gateway.kalshi.client import Kalshi, Page
+from kalshi_gateway.kalshi.errors import KalshiError
+
+from . import closing, totals, walks
+from .catalogue import Catalogue
+from .walking import Fetch, Prepare, Progress, Scope, Walked, Walker
+
+log = structlog.get_logger(__name__)
+
+JOB = "catalogue"
+NIGHTLY = timedelta(hours=24)
+#: The client has retried already: what failed now will fail in a second, too.
+AFTER_FAILURE = timedelta(seconds=15)
+#: How soon another process takes over when the leader is gone.
+TAKEOVER = timedelta(seconds=3)
+CLOCK = timedelta(seconds=2)
+#: The exchange's edge may answer 15 seconds old, and its `min_…_ts` bounds are exclusive.
+OVERLAP = timedelta(seconds=60)
+#: A walk may wait long for its turn, since everybody else goes first.
+PATIENCE = timedelta(minutes=2)
+#: Tickers in one question; 300 were seen to work.
+TICKERS_AT_ONCE = 200
+EVENTS_AT_ONCE = 100
+
+#: Every state a market can be found in; what is settled is learnt as it happens.
+WALKED = ("open", "paused", "unopened", "closed")
+
+
+class NotLeading(Exception):
+    """Another process keeps this catalogue fresh."""
+
+
+class Sync:
+    """Walks, repairs and timers, run by whoever leads."""
+
+    def __init__(
+        self,
+        database_url: str,
+        kalshi: Kalshi,
+        *,
+        changes_every: timedelta,
+        prices_every: timedelta,
+        progress: Progress | None = None,
+    ) -> None:
+        self._database_url = database_url
+        self._kalshi = kalshi
+        self._changes_every = changes_every
+        self._prices_every = prices_every
+        self._progress = progress
+
+    async def run(self) -> None:
+        """Lead whenever nobody else does, for as long as the process lives."""
+        while True:
+            try:
+                async with leadership(self._database_url, JOB) as conn:
+                    if conn is not None:
+                        await (await self._writer(conn)).lead()
+            except Exception:
+                log.exception("catalogue writer stopped")
+            await asyncio.sleep(TAKEOVER.total_seconds())
+
+    async def once(self) -> list[Walked]:
+        """One full walk now; `NotLeading` if another process is at it."""
+        async with leadership(self._database_url, JOB) as conn:
+            if conn is None:
+                raise NotLeading
+            return await (await self._writer(conn)).everything()
+
+    async def _writer(self, conn: Driver) -> "Writer":
+        catalogue = Catalogue(self._kalshi.drift)
+        await catalogue.load(conn)
+        log.info("catalogue writer leads", markets=len(catalogue))
+        return Writer(
+            conn,
+            self._kalshi,
+            catalogue,
+            changes_every=self._changes_every,
+            prices_every=self._prices_every,
+            progress=self._progress,
+        )
+
+
+class Writer:
+    """The one process that may write the catalogue, while its connection holds the lock."""
+
+    def __init__(
+        self,
+        conn: Driver,
+        kalshi: Kalshi,
+        catalogue: Catalogue,
+        *,
+        changes_every: timedelta,
+        prices_every: timedelta,
+        progress: Progress | None,
+    ) -> None:
+        self._conn = conn
+        self._kalshi = kalshi
+        self._catalogue = catalogue
+        self._changes_every = changes_every
+        self._prices_every = prices_every
+        self._writing = asyncio.Lock()
+        self._walker = Walker(conn, self._writing, progress)
+
+    async def lead(self) -> None:
+        """Keep everything fresh until the connection, and the lock with it, is lost."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_repeat(CLOCK, self.walk_due))
+            tasks.create_task(_repeat(self._changes_every, self.changes))
+            tasks.create_task(_repeat(CLOCK, self.turn))
+
+    async def everything(self) -> list[Walked]:
+        """Each walk once, due or not."""
+        walked = [await self._walk(scope) for scope in self._scopes()]
+        await self.mend()
+        return walked
+
+    async def walk_due(self) -> None:
+        """Every walk that was never finished, or not for its period."""
+        due = [scope for scope in self._scopes() if await self._due(scope)]
+        walked = [await self._walk(scope) for scope in due]
+        if due:
+            await self.mend()
+        if any(walk.failure for walk in walked):
+            await asyncio.sleep(AFTER_FAILURE.total_seconds())
+
+    async def changes(self) -> None:
+        """What was created, changed or settled since we last asked, once all is known."""
+        async with self._writing:
+            known = await walks.all_known(self._conn)
+        walked_as_of = [
+            known[name].complete_as_of if name in known else None
+            for name in ("series", "events:open", *(f"markets:{status}" for status in WALKED))
+        ]
+        complete = [as_of for as_of in walked_as_of if as_of is not None]
+        if len(complete) < len(walked_as_of):
+            return
+        for scope in self._changes(known, min(complete)):
+            await self._walker.walk(scope)
+        await self.mend()
+
+    async def turn(self) -> None:
+        """Open and close by the clock, then ask the exchange what it says."""
+        async with self._writing, self._conn.transaction():
+            turned = await closing.turn(self._conn, datetime.now(UTC))
+        self._catalogue.forget(turned)
+        await self._look_up(turned)
+
+    async def mend(self) -> None:
+        """Fetch events that are only named yet, reread what was renamed, add up the events."""
+        try:
+            for tickers in _parts(self._catalogue.wanted_events(), EVENTS_AT_ONCE):
+                page = await self._kalshi.events_page(
+                    tickers=tickers, lane=Lane.CATALOGUE, deadline=PATIENCE
+                )
+                await self._keep(page, self._catalogue.events)
+        except KalshiError as error:
+            log.warning("events not mended", why=str(error))
+        renamed = list(self._catalogue.renamed_events)
+        async with self._writing:
+            tickers = await self._conn.fetchval(
+                "SELECT coalesce(array_agg(ticker ORDER BY ticker), '{}') FROM instruments"
+                " WHERE event_ticker = ANY($1)",
+                renamed,
+            )
+        self._catalogue.forget(tickers)
+        self._catalogue.renamed_events.difference_update(renamed)
+        await self._look_up(tickers)
+        async with self._writing:
+            await totals.restate(self._conn, self._catalogue.take_touched())
+
+    def _scopes(self) -> list[Scope]:
+        """All that is walked, names before what they name."""
+        kalshi, catalogue = self._kalshi, self._catalogue
+        events = [
+            Scope(
+                f"events:{status}",
+                NIGHTLY,
+                _pages(kalshi.events_page, status=status),
+                catalogue.events,
+            )
+            for status in ("open", "unopened")
+        ]
+        markets = [
+            Scope(
+                f"markets:{status}",
+                self._prices_every if status in ("open", "paused") else NIGHTLY,
+                _pages(kalshi.markets_page, status=status),
+                catalogue.markets,
+            )
+            for status in WALKED
+        ]
+        return [
+            Scope("series", NIGHTLY, _single(kalshi.series_list), catalogue.series),
+            *events,
+            *markets,
+        ]
+
+    def _changes(self, known: Mapping[str, walks.Walk], first: datetime) -> Iterable[Scope]:
+        kalshi, catalogue = self._kalshi, self._catalogue
+
+        def since(name: str) -> int:
+            last = known[name].complete_as_of if name in known else None
+            return int(((last or first) - OVERLAP).timestamp())
+
+        asked: list[tuple[str, Fetch, Prepare]] = [
+            (
+                "changes:series",
+                _single(kalshi.series_list, min_updated_ts=since("changes:series")),
+                catalogue.series,
+            ),
+            (
+                "changes:events",
+                _pages(kalshi.events_page, min_updated_ts=since("changes:events")),
+                catalogue.events,
+            ),
+            *(
+                (
+                    f"changes:{what}",
+                    _pages(kalshi.markets_page, **{f"min_{what}_ts": since(f"changes:{what}")}),
+                    catalogue.markets,
+                )
+                for what in ("created", "updated", "settled")
+            ),
+        ]
+        return [Scope(name, self._changes_every, fetch, keep) for name, fetch, keep in asked]
+
+    async def _due(self, scope: Scope) -> bool:
+        async with self._writing:
+            state = await walks.find(self._conn, scope.name)
+        if state is None or state.complete_as_of is None or state.cursor is not None:
+            return True
+        return datetime.now(UTC) - state.complete_as_of >= scope.period
+
+    async def _walk(self, scope: Scope) -> Walked:
+        walked = await self._walker.walk(scope)
+        kind, _, status = scope.name.partition(":")
+        if kind == "markets" and walked.complete and walked.whole:
+            await self._look_up(await self._unseen(status, walked))
+        return walked
+
+    async def _unseen(self, status: str, walked: Walked) -> list[str]:
+        """Markets we hold to be in this state, and that a whole walk of it did not show."""
+        async with self._writing:
+            held = await self._conn.fetchval(
+                "SELECT coalesce(array_agg(ticker ORDER BY ticker), '{}') FROM instruments"
+                " WHERE status = $1 AND NOT is_combo AND as_of < $2",
+                status,
+                walked.began_at,
+            )
+        return [ticker for ticker in held if ticker not in walked.seen]
+
+    async def _look_up(self, tickers: Sequence[str]) -> None:
+        """Ask for just these markets, in the live tier and then among the archived ones."""
+        lost = 0
+        try:
+            for part in _parts(tickers, TICKERS_AT_ONCE):
+                page = await self._kalshi.markets_page(
+                    tickers=part, mve_filter=None, lane=Lane.CATALOGUE, deadline=PATIENCE
+                )
+                missing = sorted(set(part) - await self._keep(page, self._catalogue.markets))
+                if missing:
+                    page = await self._kalshi.historical_markets_page(
+                        tickers=missing, lane=Lane.CATALOGUE, deadline=PATIENCE
+                    )
+                    found = await self._keep(page, self._catalogue.markets)
+                    lost += len(set(missing) - found)
+        except KalshiError as error:
+            # They stay as they are known; the next whole walk asks for them again.
+            log.warning("markets not looked up", count=len(tickers), why=str(error))
+        if lost:
+            log.warning("markets unknown to the exchange", count=lost)
+
+    async def _keep(self, page: Page, prepare: Prepare) -> set[str]:
+        async with self._writing:
+            batch = await prepare(page.rows, page.asked_at)
+            async with self._conn.transaction():
+                await batch.save(self._conn)
+            batch.keep()
+        return set(batch.seen)
+
+
+def _pages(call: Callable[..., Awaitable[Page]], **asked: Any) -> Fetch:
+    async def fetch(cursor: str | None) -> Page:
+        return await call(cursor=cursor, lane=Lane.CATALOGUE, deadline=PATIENCE, **asked)
+
+    return fetch
+
+
+def _single(call: Callable[..., Awaitable[Page]], **asked: Any) -> Fetch:
+    """What has one page only, and so no cursor."""
+
+    async def fetch(_: str | None) -> Page:
+        return await call(lane=Lane.CATALOGUE, deadline=PATIENCE, **asked)
+
+    return fetch
+
+
+def _parts(tickers: Sequence[str], size: int) -> Iterable[list[str]]:
+    for start in range(0, len(tickers), size):
+        yield list(tickers[start : start + size])
+
+
+async def _repeat(period: timedelta, job: Callable[[], Awaitable[None]]) -> None:
+    """Run `job` again and again; an error ends it, and the lead with it."""
+    while True:
+        await job()
+        await asyncio.sleep(period.total_seconds())

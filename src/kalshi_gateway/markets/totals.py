@@ -1,0 +1,40 @@
+"""What an event's markets add up to, kept beside the event so that events can be sorted."""
+
+from collections.abc import Iterable
+
+from kalshi_gateway.db import Driver
+
+EVENTS_AT_ONCE = 2_000
+
+# An event is open while any of its markets is, and settled only when all of them are.
+_RESTATE = """
+    UPDATE events e SET
+        status = m.status,
+        volume_24h_centicontracts = m.volume_24h,
+        open_interest_centicontracts = m.open_interest,
+        close_time = m.close_time,
+        created_time = m.created_time
+    FROM (
+        SELECT event_ticker,
+            (array_agg(status ORDER BY array_position(
+                '{open,paused,unopened,closed,settled}', status)))[1] AS status,
+            sum(volume_24h_centicontracts)::bigint AS volume_24h,
+            sum(open_interest_centicontracts)::bigint AS open_interest,
+            max(close_time) AS close_time,
+            min(created_time) AS created_time
+        FROM instruments
+        WHERE event_ticker = ANY($1) AND NOT is_combo
+        GROUP BY event_ticker
+    ) m
+    WHERE e.event_ticker = m.event_ticker
+    AND (e.status, e.volume_24h_centicontracts, e.open_interest_centicontracts,
+         e.close_time, e.created_time)
+        IS DISTINCT FROM (m.status, m.volume_24h, m.open_interest, m.close_time, m.created_time)
+"""
+
+
+async def restate(conn: Driver, event_tickers: Iterable[str]) -> None:
+    """Add up these events anew."""
+    tickers = sorted(event_tickers)
+    for start in range(0, len(tickers), EVENTS_AT_ONCE):
+        await conn.execute(_RESTATE, tickers[start : start + EVENTS_AT_ONCE])

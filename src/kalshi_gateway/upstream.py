@@ -1,0 +1,85 @@
+"""Our own line to the exchange: the service's key, its budget, and what is counted of it."""
+
+from datetime import timedelta
+
+import httpx
+import structlog
+from prometheus_client import Counter, Histogram
+
+from .kalshi.budget import Lane
+from .kalshi.client import Kalshi
+from .kalshi.drift import Difference, Drift
+from .kalshi.errors import KalshiError
+from .kalshi.signing import ApiKey, Signer
+from .metrics import Metrics
+from .settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Tiers change with the volume of thirty days, and grants expire.
+LEARN_EVERY = timedelta(hours=1)
+
+LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+def kalshi(settings: Settings, http: httpx.AsyncClient, metrics: Metrics) -> Kalshi:
+    """The exchange as the service itself asks it: signed, if the service has a key."""
+    calls = Counter(
+        "gateway_upstream_calls",
+        "Attempts to ask the exchange.",
+        ["operation", "outcome"],
+        registry=metrics.registry,
+    )
+    seconds = Histogram(
+        "gateway_upstream_seconds",
+        "Time until the exchange had answered.",
+        ["operation"],
+        buckets=LATENCY_BUCKETS,
+        registry=metrics.registry,
+    )
+    drift = Counter(
+        "gateway_upstream_drift",
+        "New ways in which the exchange's answers differ from what we know.",
+        ["endpoint", "kind"],
+        registry=metrics.registry,
+    )
+
+    def observe(operation: str, outcome: str, took_seconds: float) -> None:
+        calls.labels(operation, outcome).inc()
+        seconds.labels(operation).observe(took_seconds)
+
+    def differs(difference: Difference) -> None:
+        drift.labels(difference.endpoint, difference.kind).inc()
+        log.warning(
+            "the exchange answers otherwise",
+            endpoint=difference.endpoint,
+            field=difference.field,
+            kind=difference.kind,
+            example=difference.example,
+        )
+
+    return Kalshi(
+        settings.kalshi_base_url,
+        http,
+        signer=signer(settings),
+        drift=Drift(on_first=differs),
+        observe=observe,
+    )
+
+
+def signer(settings: Settings) -> Signer | None:
+    """Signs with the service's key, and only for the host it was given for."""
+    if settings.service_key is None:
+        return None
+    key_id, pem = settings.service_key
+    return Signer(ApiKey.from_pem(key_id, pem.get_secret_value()), settings.kalshi_base_url)
+
+
+async def learn(kalshi: Kalshi, *, signed: bool) -> None:
+    """Take the budget's sizes and costs from the exchange; until then the smallest tier's hold."""
+    try:
+        costs = await kalshi.endpoint_costs(lane=Lane.ACCOUNT)
+        limits = (await kalshi.account_limits(lane=Lane.ACCOUNT)).value if signed else None
+        kalshi.budget.learn(limits, costs.value)
+    except KalshiError as error:
+        log.warning("budget not learnt", why=str(error))
