@@ -35,7 +35,18 @@ async def revisions(url: str) -> tuple[str | None, str | None]:
             )
     finally:
         await engine.dispose()
-    return current, ScriptDirectory.from_config(_config()).get_current_head()
+    return current, head()
+
+
+def head() -> str | None:
+    """The newest revision we know."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def known() -> frozenset[str]:
+    """Every revision we know; one that is not among them is newer than we are."""
+    scripts = ScriptDirectory.from_config(_config())
+    return frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def _upgrade(connection: Connection) -> None:

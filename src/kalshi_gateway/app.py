@@ -1,0 +1,187 @@
+"""Puts the service together; the only place that builds things."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+import httpx
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from . import __version__, auth, documents, health, upstream
+from .auth import Gatekeeper
+from .background import beside, every
+from .db import Database
+from .dependencies import Resources
+from .exchange import router as exchange_router
+from .exchange.exchange import ExchangeWatch
+from .kalshi.client import http_client
+from .limits import Limits, LocalOnly
+from .markets import families_router as families
+from .markets import router as markets
+from .markets.lookup import Lookup
+from .markets.standing import Progress
+from .markets.sync import Sync
+from .markets.tiers import Tiers
+from .metrics import Metrics
+from .readiness import Readiness
+from .requests import Guarded, Observed
+from .settings import Settings, SettingsError, is_loopback
+
+CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+CORS_REQUEST_HEADERS = (
+    "Authorization",
+    "Cache-Control",
+    "Idempotency-Key",
+    "If-None-Match",
+    "X-Request-ID",
+)
+CORS_ANSWER_HEADERS = (
+    "Age",
+    "Cache-Status",
+    "ETag",
+    "Idempotency-Replayed",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Cache",
+    "X-Request-ID",
+)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database_url: str,
+    exchange: httpx.AsyncBaseTransport | None = None,
+    bind_host: str = "127.0.0.1",
+) -> FastAPI:
+    """The application, with nothing opened yet: its lifespan does that.
+
+    `exchange` takes the place of the network on the way to Kalshi.
+    """
+    if settings.gateway_auth == "off" and not is_loopback(bind_host):
+        raise SettingsError(
+            [f"GATEWAY_AUTH: off is accepted only on loopback, and {bind_host} is not"]
+        )
+    metrics = Metrics()
+    app = FastAPI(
+        title=documents.TITLE,
+        description=documents.DESCRIPTION,
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+        responses=documents.DEFAULT_RESPONSES,
+        middleware=layers(settings, metrics),
+        exception_handlers={HTTPException: rise, RequestValidationError: rise},
+        lifespan=opened(settings, database_url, metrics, exchange),
+    )
+    app.include_router(health.router)
+    app.include_router(documents.router)
+    app.include_router(markets.router)
+    app.include_router(families.router)
+    app.include_router(exchange_router.router)
+    app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
+    return app
+
+
+def layers(settings: Settings, metrics: Metrics) -> list[Middleware]:
+    """What a request passes before it is routed, outermost first."""
+    origins = settings.cors_origins
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=CORS_METHODS,
+        allow_headers=CORS_REQUEST_HEADERS,
+        expose_headers=CORS_ANSWER_HEADERS,
+    )
+    limits = Limits(
+        body_bytes=settings.gateway_max_body_bytes,
+        time=timedelta(seconds=settings.gateway_request_seconds),
+    )
+    local_only = LocalOnly(frozenset(origins)) if settings.gateway_auth == "off" else None
+    return [
+        Middleware(Observed, metrics=metrics),
+        *([cors] if origins else []),
+        Middleware(Guarded, limits=limits, local_only=local_only),
+    ]
+
+
+def opened(
+    settings: Settings,
+    database_url: str,
+    metrics: Metrics,
+    exchange: httpx.AsyncBaseTransport | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """The lifespan: opens what the application shares, closes it in reverse."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(Database.opened(database_url))
+            gatekeeper = None
+            if settings.gateway_auth == "token":
+                gatekeeper = Gatekeeper(database)
+                stack.push_async_callback(gatekeeper.note_last_uses)
+                noting = every(auth.NOTE_USES_EVERY, gatekeeper.note_uses, "token uses")
+                await stack.enter_async_context(beside(noting, "token uses"))
+            http = await stack.enter_async_context(
+                http_client(settings.kalshi_base_url, transport=exchange)
+            )
+            kalshi = upstream.kalshi(settings, http, metrics)
+            lookup = Lookup(database, kalshi)
+            app.state.resources = Resources(
+                settings=settings,
+                database=database,
+                metrics=metrics,
+                readiness=Readiness(database),
+                gatekeeper=gatekeeper,
+                kalshi=kalshi,
+                progress=Progress(
+                    database,
+                    changes_every=settings.catalogue_refresh_every,
+                    prices_every=settings.price_refresh_every,
+                ),
+                lookup=lookup,
+                tiers=Tiers(kalshi, lookup),
+                exchange=ExchangeWatch(kalshi),
+            )
+            if settings.gateway_jobs:
+                learning = every(
+                    upstream.LEARN_EVERY,
+                    partial(upstream.learn, kalshi, signed=bool(settings.service_key)),
+                    "budget",
+                )
+                await stack.enter_async_context(beside(learning, "budget"))
+                sync = Sync(
+                    database_url,
+                    kalshi,
+                    changes_every=settings.catalogue_refresh_every,
+                    prices_every=settings.price_refresh_every,
+                )
+                await stack.enter_async_context(beside(sync.run(), "catalogue"))
+            yield
+
+    return lifespan
+
+
+async def rise(_: Request, error: Exception) -> Response:
+    """Leave every error to `Guarded`, which answers them all."""
+    raise error
+
+
+def operation_id(route: APIRoute) -> str:
+    """The handler's name as generated clients spell it: `read_account` is `readAccount`."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

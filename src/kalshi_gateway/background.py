@@ -1,0 +1,44 @@
+"""Loops that run beside the requests."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+
+log = structlog.get_logger(__name__)
+
+
+async def every(
+    period: timedelta,
+    job: Callable[[], Awaitable[None]],
+    name: str,
+    *,
+    failures: Counter | None = None,
+) -> None:
+    """Run `job` again and again; a run that fails is logged and the next one comes."""
+    while True:
+        try:
+            await job()
+        except Exception:
+            log.exception("background job failed", job=name)
+            if failures is not None:
+                failures.labels(name).inc()
+        await asyncio.sleep(period.total_seconds() * random.uniform(0.9, 1.1))
+
+
+@asynccontextmanager
+async def beside(loop: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Run a loop until the block ends, and wait until it has stopped."""
+    task = asyncio.create_task(loop, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()  # a loop that broke off by itself says why

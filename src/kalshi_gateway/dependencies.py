@@ -1,0 +1,122 @@
+"""What a handler may ask for, named by the part it plays."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.openapi.models import HTTPBearer
+from fastapi.params import Depends as Dependency
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
+
+from . import auth, db, settings
+from .exchange.exchange import ExchangeWatch
+from .kalshi.client import Kalshi
+from .markets.lookup import Lookup
+from .markets.standing import Progress
+from .markets.tiers import Tiers
+from .metrics import Metrics as AppMetrics
+from .readiness import Readiness as AppReadiness
+from .tokens.token import Scope
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one running application shares; `app.py` opens and closes it."""
+
+    settings: settings.Settings
+    database: db.Database
+    metrics: AppMetrics
+    readiness: AppReadiness
+    gatekeeper: auth.Gatekeeper | None  # none: GATEWAY_AUTH=off
+    kalshi: Kalshi
+    progress: Progress
+    lookup: Lookup
+    tiers: Tiers
+    exchange: ExchangeWatch
+
+
+def _resources(connection: HTTPConnection) -> Resources:
+    resources: Resources = connection.app.state.resources
+    return resources
+
+
+async def _database(connection: HTTPConnection) -> db.Database:
+    return _resources(connection).database
+
+
+async def _config(connection: HTTPConnection) -> settings.Settings:
+    return _resources(connection).settings
+
+
+async def _metrics(connection: HTTPConnection) -> AppMetrics:
+    return _resources(connection).metrics
+
+
+async def _readiness(connection: HTTPConnection) -> AppReadiness:
+    return _resources(connection).readiness
+
+
+async def _kalshi(connection: HTTPConnection) -> Kalshi:
+    return _resources(connection).kalshi
+
+
+async def _progress(connection: HTTPConnection) -> Progress:
+    return _resources(connection).progress
+
+
+async def _lookup(connection: HTTPConnection) -> Lookup:
+    return _resources(connection).lookup
+
+
+async def _tiers(connection: HTTPConnection) -> Tiers:
+    return _resources(connection).tiers
+
+
+async def _exchange(connection: HTTPConnection) -> ExchangeWatch:
+    return _resources(connection).exchange
+
+
+class Bearer(SecurityBase):
+    """Who is calling, by their token; known to OpenAPI as the scheme `token`."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearer(description="A gateway token: `kgw_…`.")
+        self.scheme_name = "token"
+
+    async def __call__(self, connection: HTTPConnection) -> auth.Caller:
+        gatekeeper = _resources(connection).gatekeeper
+        if gatekeeper is None:
+            return auth.LOCAL
+        return await gatekeeper.caller(connection.headers.get("authorization"))
+
+
+Caller = Annotated[auth.Caller, Depends(Bearer())]
+CatalogueProgress = Annotated[Progress, Depends(_progress)]
+Config = Annotated[settings.Settings, Depends(_config)]
+Database = Annotated[db.Database, Depends(_database)]
+Exchange = Annotated[ExchangeWatch, Depends(_exchange)]
+MarketLookup = Annotated[Lookup, Depends(_lookup)]
+MarketTiers = Annotated[Tiers, Depends(_tiers)]
+Metrics = Annotated[AppMetrics, Depends(_metrics)]
+Readiness = Annotated[AppReadiness, Depends(_readiness)]
+Upstream = Annotated[Kalshi, Depends(_kalshi)]
+
+
+@dataclass(frozen=True)
+class Requires:
+    """Lets in who has the scope, and for whom the path names, if it names a `user_id`."""
+
+    scope: Scope
+
+    async def __call__(self, connection: HTTPConnection, caller: Caller) -> None:
+        caller.require(self.scope)
+        user_id = connection.path_params.get("user_id")
+        if user_id is not None:
+            caller.speak_for(user_id)
+
+
+def requires(scope: Scope | str) -> Dependency:
+    """For a router's `dependencies`: `APIRouter(dependencies=[requires("read")])`."""
+    dependency: Dependency = Depends(Requires(Scope(scope)))
+    return dependency

@@ -1,0 +1,54 @@
+"""What most tests stand on: a database, the application, a client."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kalshi_gateway import migrate
+from kalshi_gateway.app import create_app
+from kalshi_gateway.db import Database
+from kalshi_gateway.settings import Settings
+from tests import postgres
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    with postgres.cluster(migrate.to_head) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def database_url(cluster: postgres.Cluster) -> AsyncIterator[str]:
+    async with cluster.database() as url:
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with Database.opened(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """The defaults, but without tokens; the environment and `.env` are not read."""
+    return Settings.model_construct(
+        gateway_auth="off", kalshi_base_url="http://127.0.0.1:1/trade-api/v2"
+    )
+
+
+@pytest.fixture
+def app(settings: Settings, database_url: str) -> FastAPI:
+    return create_app(settings, database_url=database_url)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        yield client
