@@ -499,15 +499,15 @@ def test_home_out_of_the_servers_reach_is_refused(folder: Path) -> None:
 
 @as_root
 def test_programs_out_of_the_servers_reach_are_copied(
-    home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under root, a virtual environment nobody else can enter still serves."""
     site = folder / "private"
     site.mkdir(0o700)
     link_bundled(site)
     monkeypatch.syspath_prepend(str(site))
-    outdated = home / "postgres-18-0-0"
-    outdated.mkdir()
+    home = folder / "home"
+    outdated = embedded.make_data_dir(home / "postgres-18-0-0")
 
     with acquire(home) as server:
         answer = ask(server.url(), "SELECT true")
