@@ -293,6 +293,18 @@ async def test_no_odd_ticker_leads_elsewhere(
     assert exchange.requests == []
 
 
+async def test_an_empty_list_does_not_ask_for_everything(
+    kalshi: Kalshi, exchange: Exchange
+) -> None:
+    """No tickers are not all tickers."""
+    exchange.says(ok(markets=[]))
+
+    with pytest.raises(ValueError, match="everything"):
+        await kalshi.markets_page(tickers=[])
+
+    assert exchange.requests == []
+
+
 async def test_a_closed_exchange_says_so_with_a_503(kalshi: Kalshi, exchange: Exchange) -> None:
     """The status of a closed exchange comes as a failure and is its answer all the same."""
     closed = {"exchange_active": False, "trading_active": False}
@@ -551,17 +563,30 @@ async def test_a_dead_exchange_is_left_alone(http: httpx.AsyncClient, exchange: 
 
 
 async def test_a_silent_exchange_costs_no_more_than_the_deadline(
-    http: httpx.AsyncClient, exchange: Exchange
+    http: httpx.AsyncClient, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When no answer comes in time the caller hears of it, and so does the breaker."""
+    monkeypatch.setattr(calls, "PATIENCE_S", SOON.total_seconds() / 2)
     kalshi = Kalshi(BASE, http, breaker=Breaker(failures=1))
     exchange.says(never)
 
-    with pytest.raises(KalshiError) as failure:
+    with pytest.raises(DeadlineExceeded):
         await kalshi.market("T", deadline=SOON)
 
-    assert isinstance(failure.value, DeadlineExceeded)
     assert kalshi.breaker.state == "open"
+
+
+async def test_hurry_is_not_the_exchanges_fault(
+    http: httpx.AsyncClient, exchange: Exchange
+) -> None:
+    """Someone with very little time does not make the exchange look dead to all others."""
+    kalshi = Kalshi(BASE, http, breaker=Breaker(failures=1))
+    exchange.says(never)
+
+    with pytest.raises(DeadlineExceeded):
+        await kalshi.market("T", deadline=SOON)
+
+    assert kalshi.breaker.state == "closed"
 
 
 async def test_a_turn_that_does_not_come_ends_with_the_deadline(

@@ -237,7 +237,8 @@ def test_the_signature_verifies(
     segments: list[str], query: dict[str, str], method: str, key: Private
 ) -> None:
     """Timestamp, method and path with its prefix and without its query are what is signed."""
-    signer = Signer(ApiKey.from_pem(KEY_ID, pem(key)), BASE, clock=ExchangeClock(lambda: 1.5))
+    api_key = ApiKey.from_checked_pem(KEY_ID, pem(key))
+    signer = Signer(api_key, BASE, clock=ExchangeClock(lambda: 1.5))
     path = "/".join(["/trade-api/v2", *segments])
     request = httpx.Request(method, f"https://external-api.kalshi.com{path}", params=query)
 

@@ -42,6 +42,10 @@ LARGEST_BODY = 64 * 2**20
 IN_TRANSIT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 # Those who share a call end it themselves; one who joined late gets this much more to hear of it.
 GRACE_S = 0.25
+# An answer awaited for less says nothing about the exchange, only about our hurry.
+PATIENCE_S = 1.0
+# Timers of uvloop go off up to this much early.
+TICK_S = 0.01
 # A read that follows one's own write must not be answered by an older one.
 NEVER_SHARED = frozenset({Lane.CANCEL, Lane.ORDER})
 
@@ -193,7 +197,7 @@ class Caller:
                 raise DeadlineExceeded(f"{operation.path}: no time left") from error
             except DeadlineExceeded:
                 # It may have been the deadline of one who was in more of a hurry.
-                if loop.time() >= ends_at:
+                if loop.time() >= ends_at - TICK_S:
                     raise
 
     async def _send(
@@ -213,7 +217,7 @@ class Caller:
                 return await self._attempt(operation, url, ends_at)
             except (Unavailable, RateLimited, KeyRejected) as error:
                 failure = error
-            if loop.time() >= ends_at:
+            if loop.time() >= ends_at - TICK_S:
                 raise DeadlineExceeded(f"{operation.path}: no answer in time") from failure
             pause_s = self._pause_before_another(operation, failure, attempt)
             if pause_s is None or loop.time() + pause_s >= ends_at:
@@ -283,7 +287,10 @@ class Caller:
                 finally:
                     await streamed.aclose()
         except TimeoutError:
-            raise Unavailable("no answer in time") from None
+            waited_s = time.perf_counter() - started
+            if waited_s < PATIENCE_S:
+                raise DeadlineExceeded(f"{operation.path}: no answer in time") from None
+            raise Unavailable(f"no answer within {waited_s:.1f} s") from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise Unavailable(f"the exchange cannot be reached: {type(error).__name__}") from error
         self._learn_time(response, sent_at, round_trip_s)
@@ -367,4 +374,7 @@ def _written(value: Param) -> str:
         return str(int(value.timestamp()))
     if isinstance(value, str | int):
         return str(value)
-    return ",".join(value or ())
+    listed = ",".join(value or ())
+    if not listed:
+        raise ValueError("an empty list would ask for everything")
+    return listed

@@ -61,7 +61,10 @@ class Drift:
 
     def remembered(self, about: Hashable) -> dict[Any, Any]:
         """A place where a reader keeps what it has already understood about its rows."""
-        return self._remembered.setdefault(about, {})
+        memory = self._remembered.get(about)
+        if memory is None:
+            memory = self._remembered[about] = {}
+        return memory
 
     def snapshot(self) -> list[Difference]:
         """All differences so far, the most frequent first."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -62,19 +62,18 @@ def read(kind: type[S], raw: bytes | msgspec.Raw, *, endpoint: str, drift: Drift
     form.note(parts, endpoint, drift)
     if not form.older and not form.finds_numbers(parts):
         try:
-            value: S = _decoder_of(kind).decode(raw)
-            value.check()
+            value = form.decode(raw)
+            if _plain(form.figures(value)):
+                return value
         except _UNREADABLE:
             pass  # Some field is not what it should be; mending finds out which.
-        else:
-            return value
     return _mend_row(kind, raw, endpoint, drift)
 
 
-class _Form:
+class _Form(Generic[S]):
     """One set of keys in which a kind has come, and what to make of it."""
 
-    def __init__(self, kind: type[Shape], keys: tuple[str, ...]) -> None:
+    def __init__(self, kind: type[S], keys: tuple[str, ...]) -> None:
         present = frozenset(keys)
         known = frozenset(kind.__struct_fields__)
         self.unknown = tuple(key for key in keys if key not in known | kind.legacy | kind.kept_raw)
@@ -85,6 +84,8 @@ class _Form:
         )
         self._gone = tuple(key for key in keys if key in kind.legacy - known)
         self._look_in = 0
+        self.decode: Callable[[bytes | msgspec.Raw], S] = _decoder_of(kind).decode
+        self.figures = _figures_of(kind)
 
     def note(self, parts: dict[str, msgspec.Raw], endpoint: str, drift: Drift) -> None:
         for name in self.unknown:
@@ -105,8 +106,8 @@ class _Form:
         return found
 
 
-def _form_of(kind: type[Shape], keys: tuple[str, ...], endpoint: str, drift: Drift) -> _Form:
-    forms: dict[tuple[str, ...], _Form] = drift.remembered((kind, endpoint))
+def _form_of(kind: type[S], keys: tuple[str, ...], endpoint: str, drift: Drift) -> _Form[S]:
+    forms: dict[tuple[str, ...], _Form[S]] = drift.remembered((kind, endpoint))
     form = forms.get(keys)
     if form is None:
         if len(forms) >= MOST_FORMS:

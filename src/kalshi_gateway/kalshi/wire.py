@@ -32,7 +32,9 @@ class PriceRange(Shape, frozen=True, kw_only=True):
     step: Decimal
 
     def __post_init__(self) -> None:
-        self.check()
+        # Every market has some: written out, this takes a third of the time of `check`.
+        if not (self.start + self.end + self.step).is_finite():
+            raise ValueError("a band without bounds")
 
 
 class MveSelectedLeg(Shape, frozen=True, kw_only=True):
