@@ -77,7 +77,7 @@ def series_from_wire(row: wire.Series, as_of: datetime) -> Series:
         fee_type=row.fee_type or None,
         fee_multiplier=row.fee_multiplier,
         exchange_index=row.exchange_index,
-        updated_at=as_of,
+        updated_at=as_of.replace(microsecond=0),
     )
 
 
@@ -94,7 +94,7 @@ def event_from_wire(row: wire.Event, series: Series | None, as_of: datetime) -> 
         strike_date=moment(row.strike_date),
         strike_period=row.strike_period or None,
         exchange_index=row.exchange_index,
-        updated_at=as_of,
+        updated_at=as_of.replace(microsecond=0),
     )
 
 

@@ -176,7 +176,7 @@ def from_wire(row: wire.Market, family: Family, as_of: datetime) -> Market:
         is_combo=is_combo,
         legs=legs,
         exchange_index=row.exchange_index,
-        updated_at=as_of,
+        updated_at=as_of.replace(microsecond=0),
     )
 
 

@@ -342,7 +342,7 @@ async def _best(
 ) -> list[Row]:
     """What was searched: whole words before beginnings of words, then by volume."""
     values, limit = list(question.values), listing.limit + 1
-    exact = words.query(listing.q or "", prefixes=False)
+    exact = words.query(listing.q or "", unfinished=False)
     values.append(exact or "")
     score = f"(search @@ ${len(values)}::text::tsquery)::int"
     volume = "coalesce(volume_24h_centicontracts, -1)"

@@ -62,7 +62,7 @@ def words(*texts: str | None) -> list[str]:
     return list(found)[:MOST_WORDS]
 
 
-def query(text: str) -> str | None:
+def query(text: str, *, unfinished: bool = True) -> str | None:
     """The text as typed so far, for a `::tsquery` cast: all its words, each perhaps unfinished.
 
     Not for `to_tsquery`, which would cut the words anew by its own rules.
@@ -71,7 +71,8 @@ def query(text: str) -> str | None:
     for typed in _folded(text).split():
         found.update({typed[:LONGEST_WORD]: None} if _is_ticker(typed) else _cut(typed))
     # Words are letters, digits, points and dashes: there is nothing in them to escape.
-    return " & ".join([f"'{word}':*" for word in list(found)[:MOST_QUERY_WORDS]]) or None
+    end = ":*" if unfinished else ""
+    return " & ".join([f"'{word}'{end}" for word in list(found)[:MOST_QUERY_WORDS]]) or None
 
 
 # The markets of an event share its title, and many an outcome: "Tie", "Before 2030".
