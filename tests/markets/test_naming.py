@@ -212,6 +212,13 @@ def name(
             None,
             "Will the White House Press Secretary say Iran at her next press briefing?",
         ),
+        (
+            "KXX-27-IRA",
+            "Will the Iranians vote first?",
+            "Iran",
+            None,
+            "Will the Iranians vote first? — Iran",
+        ),
         # Games are told apart by their day.
         (
             "KXMLBGAME-26JUL111605MILPIT-MIL",
@@ -261,6 +268,13 @@ def name(
             "Ketel Marte: 4+",
             None,
             "Ketel Marte: 4+ hits? (Jun 11)",
+        ),
+        (
+            "KXMLBGAME-26JUN102138HOULAA-HOU",
+            "Will Houston win on June 10?",
+            "Houston",
+            None,
+            "Will Houston win on June 10?",
         ),
     ],
 )
@@ -453,6 +467,7 @@ def test_long_names_keep_their_outcome() -> None:
     [
         ("Will the **high temp in NYC** be <80°?", "Will the high temp in NYC be <80°?"),
         ("*Dune*, _Sinners_ or `F1`: [rules](https://kalshi.com/x)", "Dune, Sinners or F1: rules"),
+        ("[[the](https://kalshi.com/x) rules](y)", "the rules"),
         ("ARIRANG:: BTS", "ARIRANG: BTS"),
         (":: President of Ghana", "President of Ghana"),
         ("  Will \t become\r\nPresident\u00a0of  it? ", "Will become President of it?"),
