@@ -50,7 +50,7 @@ def finds(typed: str, document: list[str]) -> bool:
         ("Kia™ 5'", ["kia", "5"]),
         ("KXFED-26SEP-T4.75", ["kxfed-26sep-t4.75", "kxfed", "fed", "26sep", "t4.75"]),
         ("GOVPARTYFL-26-R", ["govpartyfl", "26", "r"]),
-        ("é _u.s_", ["e", "us"]),
+        ("京 _u.s_", ["京", "us"]),
         ("KXA-1'B", ["kxa", "a", "1b"]),
         ("nul\x00 \ud800 lone", ["nul", "lone"]),
         ("— :: ?!", []),
