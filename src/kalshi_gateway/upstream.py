@@ -1,12 +1,13 @@
 """Our own line to the exchange: the service's key, its budget, and what is counted of it."""
 
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
-from .kalshi.budget import Lane
+from .kalshi.budget import Bucket, Lane
 from .kalshi.client import Kalshi
 from .kalshi.drift import Difference, Drift
 from .kalshi.errors import KalshiError
@@ -58,13 +59,15 @@ def kalshi(settings: Settings, http: httpx.AsyncClient, metrics: Metrics) -> Kal
             example=difference.example,
         )
 
-    return Kalshi(
+    made = Kalshi(
         settings.kalshi_base_url,
         http,
         signer=signer(settings),
         drift=Drift(on_first=differs),
         observe=observe,
     )
+    _show(made, metrics)
+    return made
 
 
 def signer(settings: Settings) -> Signer | None:
@@ -83,3 +86,25 @@ async def learn(kalshi: Kalshi, *, signed: bool) -> None:
         kalshi.budget.learn(limits, costs.value)
     except KalshiError as error:
         log.warning("budget not learnt", why=str(error))
+
+
+def _show(kalshi: Kalshi, metrics: Metrics) -> None:
+    """What is left of the budget, and whether calls pass at all, read when somebody asks."""
+    tokens = Gauge(
+        "gateway_budget_tokens",
+        "Tokens left in a bucket of our account at the exchange.",
+        ["bucket"],
+        registry=metrics.registry,
+    )
+    for bucket in Bucket:
+        tokens.labels(bucket.value).set_function(partial(_tokens_left, kalshi, bucket))
+    is_open = Gauge(
+        "gateway_breaker_open",
+        "1 while the exchange is left alone because it failed.",
+        registry=metrics.registry,
+    )
+    is_open.set_function(lambda: float(kalshi.breaker.state != "closed"))
+
+
+def _tokens_left(kalshi: Kalshi, bucket: Bucket) -> float:
+    return next(level.left for level in kalshi.budget.snapshot() if level.bucket is bucket)
