@@ -1,0 +1,1 @@
+"""A simulated Kalshi exchange, for demos, tests and benchmarks."""

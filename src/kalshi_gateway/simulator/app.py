@@ -1,0 +1,104 @@
+"""The exchange behind HTTP."""
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .calls import Handler, Operation
+from .control import control_routes
+from .exchange import Exchange
+from .gate import OUTER_SEND, Gate
+from .rest import account, events, markets, reference, series
+
+PREFIX = "/trade-api/v2"
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+READ = ("read",)
+WRITE = ("write", "write::trade")
+
+
+def _get(path: str, action: str, handler: Handler) -> Operation:
+    return Operation("GET", path, action, handler)
+
+
+PUBLIC = [
+    _get("/markets", "GetMarkets", markets.page),
+    _get("/markets/{ticker}", "GetMarket", markets.one),
+    _get("/events", "GetEvents", events.page),
+    _get("/events/multivariate", "GetMultivariateEvents", events.multivariate),
+    _get("/events/fee_changes", "GetEventFeeChanges", reference.event_fee_changes),
+    _get("/events/{event_ticker}", "GetEvent", events.one),
+    _get("/events/{event_ticker}/metadata", "GetEventMetadata", events.metadata),
+    _get("/series", "GetSeriesList", series.every),
+    _get("/series/fee_changes", "GetSeriesFeeChanges", reference.series_fee_changes),
+    _get("/series/{series_ticker}", "GetSeries", series.one),
+    _get("/exchange/status", "GetExchangeStatus", reference.status),
+    _get("/exchange/schedule", "GetExchangeSchedule", reference.schedule),
+    _get("/exchange/user_data_timestamp", "GetUserDataTimestamp", reference.user_data_timestamp),
+    _get("/account/endpoint_costs", "GetAccountEndpointCosts", account.endpoint_costs),
+    _get("/search/tags_by_categories", "GetTagsForSeriesCategories", reference.tags_by_categories),
+    _get("/search/filters_by_sport", "GetFiltersForSports", reference.filters_by_sport),
+    _get("/milestones", "GetMilestones", reference.milestones),
+    _get("/milestones/{milestone_id}", "GetMilestone", reference.milestone),
+    _get(
+        "/multivariate_event_collections",
+        "GetMultivariateEventCollections",
+        reference.collections,
+    ),
+    _get(
+        "/multivariate_event_collections/{collection_ticker}",
+        "GetMultivariateEventCollection",
+        reference.collection,
+    ),
+]
+PRIVATE = [
+    Operation("GET", "/account/limits", "GetAccountApiLimits", account.limits, READ),
+    Operation(
+        "GET",
+        "/portfolio/balance",
+        "GetBalance",
+        account.balance,
+        ("read", "read::portfolio_balance"),
+        bucket="balance",
+        cost=1,
+    ),
+    *(
+        Operation(method, path, "LegacyOrder", account.legacy_order, WRITE, bucket="write")
+        for method, path in (
+            ("POST", "/portfolio/orders"),
+            ("POST", "/portfolio/orders/batched"),
+            ("DELETE", "/portfolio/orders/batched"),
+            ("DELETE", "/portfolio/orders/{order_id}"),
+            ("POST", "/portfolio/orders/{order_id}/amend"),
+            ("POST", "/portfolio/orders/{order_id}/decrease"),
+        )
+    ),
+]
+
+
+def create_app(exchange: Exchange) -> ASGIApp:
+    """The exchange as an ASGI app, under /trade-api/v2."""
+    routes = [
+        Route(PREFIX + operation.path, Gate(exchange, operation), methods=[operation.method])
+        for operation in (*PUBLIC, *PRIVATE)
+    ]
+    app = Starlette(routes=[*control_routes(exchange), *routes, *_elsewhere(exchange)])
+
+    async def outermost(scope: Scope, receive: Receive, send: Send) -> None:
+        # Only the server's own `send` leads to the connection that a fault breaks.
+        scope[OUTER_SEND] = send
+        await app(scope, receive, send)
+
+    return outermost
+
+
+def _elsewhere(exchange: Exchange) -> list[Route]:
+    """Everything else is unknown, by any method, and is counted and charged like the rest."""
+    return [
+        Route(
+            "/{path:path}",
+            Gate(exchange, Operation(method, "/unknown", "Unknown", account.unknown)),
+            methods=[method],
+        )
+        for method in METHODS
+        if method != "HEAD"
+    ]

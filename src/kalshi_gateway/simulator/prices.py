@@ -1,0 +1,77 @@
+"""Prices as ten-thousandths of a dollar, counts as hundredths, and the grids prices stand on."""
+
+from functools import cache
+
+from .wire import PriceRange
+
+DOLLAR = 10_000
+
+
+@cache
+def dollars(ten_thousandths: int) -> str:
+    """Four decimals, as the exchange prints prices; cached, so that equal prices share a text."""
+    return f"{ten_thousandths // DOLLAR}.{ten_thousandths % DOLLAR:04d}"
+
+
+def contracts(hundredths: int) -> str:
+    """Two decimals, as the exchange prints counts."""
+    return f"{hundredths // 100}.{hundredths % 100:02d}"
+
+
+def ten_thousandths(text: str) -> int:
+    """The price a text says."""
+    whole, _, rest = text.partition(".")
+    return int(whole) * DOLLAR + int(rest[:4].ljust(4, "0") or 0)
+
+
+def hundredths(text: str) -> int:
+    """The count a text says."""
+    whole, _, rest = text.partition(".")
+    return int(whole) * 100 + int(rest[:2].ljust(2, "0") or 0)
+
+
+def _bands(*bands: tuple[int, int, int]) -> tuple[PriceRange, ...]:
+    return tuple(
+        PriceRange(start=dollars(start), end=dollars(end), step=dollars(step))
+        for start, end, step in bands
+    )
+
+
+def _edged(edge: int, cut: int, centre: int) -> tuple[PriceRange, ...]:
+    return _bands((0, cut, edge), (cut, DOLLAR - cut, centre), (DOLLAR - cut, DOLLAR, edge))
+
+
+# docs.kalshi.com/getting_started/fixed_point_migration, 2026-08-17
+GRIDS: dict[str, tuple[PriceRange, ...]] = {
+    "linear_cent": _bands((0, DOLLAR, 100)),
+    "deci_cent": _bands((0, DOLLAR, 10)),
+    "tapered_deci_cent": _edged(10, 1_000, 100),
+    "center_centi_edge_centi_cent": _bands((0, DOLLAR, 1)),
+    "center_deci_edge_centi_cent": _edged(1, 100, 10),
+    "center_half_edge_half_cent": _bands((0, DOLLAR, 50)),
+    "center_quint_edge_quint_cent": _bands((0, DOLLAR, 20)),
+    "center_whole_edge_half_cent": _edged(50, 1_000, 100),
+    "center_half_edge_deci_cent": _edged(10, 1_000, 50),
+}
+
+
+@cache
+def steps(label: str) -> tuple[tuple[int, int, int], ...]:
+    """The bands of a grid in ten-thousandths: start, end, step."""
+    return tuple(
+        (ten_thousandths(band.start), ten_thousandths(band.end), ten_thousandths(band.step))
+        for band in GRIDS[label]
+    )
+
+
+def step_below(label: str, price: int) -> int:
+    """How far down the next price on the grid is."""
+    return next(step for start, end, step in steps(label) if start < price <= end)
+
+
+def snap(label: str, price: int) -> int:
+    """The highest price on the grid that is not above."""
+    for start, end, step in steps(label):
+        if start <= price < end:
+            return start + (price - start) // step * step
+    return min(max(price, 0), DOLLAR)
