@@ -96,9 +96,9 @@ def _clear_the_way(server: Server) -> None:
         return
     for shutdown in (signal.SIGINT, signal.SIGQUIT):
         deadline = time.monotonic() + STOP_SECONDS
-        if _serves(pid, server.data):
+        if serves(pid, server.data):
             os.kill(pid, shutdown)
-        while _serves(pid, server.data) and time.monotonic() < deadline:
+        while serves(pid, server.data) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
     Path(server.data, "postmaster.pid").unlink(missing_ok=True)
 
@@ -113,7 +113,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _serves(pid: int, data: str) -> bool:
+def serves(pid: int, data: str) -> bool:
     """Whether this process is a postmaster of these data; a zombie is none."""
     return f"postgres -D {data} " in _command_line(pid) + " "
 
