@@ -165,6 +165,8 @@ async def leadership(url: str, job: str) -> AsyncIterator[Driver | None]:
     try:
         led = await conn.fetchval("SELECT pg_try_advisory_lock($1)", lock_key(job))
         yield conn if led else None
+        # Said aloud, so that the next one need not wait until the server misses us.
+        await conn.execute("SELECT pg_advisory_unlock_all()")
     finally:
         conn.terminate()
 

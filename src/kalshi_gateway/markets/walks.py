@@ -48,9 +48,9 @@ async def begin(conn: Driver, scope: str, began_at: datetime) -> Walk:
 async def advance(conn: Driver, scope: str, cursor: str | None, rows: int, set_aside: int) -> None:
     """One more page is stored; without a cursor it was the last one."""
     await conn.execute(
-        "UPDATE catalogue_walks SET cursor = $2, pages = pages + 1, rows = rows + $3,"
+        "UPDATE catalogue_walks SET cursor = $2::text, pages = pages + 1, rows = rows + $3,"
         " set_aside = set_aside + $4, failure = NULL,"
-        " complete_as_of = CASE WHEN $2 IS NULL THEN began_at ELSE complete_as_of END"
+        " complete_as_of = CASE WHEN $2::text IS NULL THEN began_at ELSE complete_as_of END"
         " WHERE scope = $1",
         scope,
         cursor,
@@ -62,7 +62,7 @@ async def advance(conn: Driver, scope: str, cursor: str | None, rows: int, set_a
 async def fail(conn: Driver, scope: str, failure: str, *, resumable: bool) -> None:
     """The walk stopped half-way; it goes on from its cursor unless the cursor is to blame."""
     await conn.execute(
-        "UPDATE catalogue_walks SET failure = $2, cursor = CASE WHEN $3 THEN cursor END"
+        "UPDATE catalogue_walks SET failure = $2, cursor = CASE WHEN $3::boolean THEN cursor END"
         " WHERE scope = $1",
         scope,
         failure,
