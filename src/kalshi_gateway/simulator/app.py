@@ -8,7 +8,7 @@ from .calls import Handler, Operation
 from .control import control_routes
 from .exchange import Exchange
 from .gate import OUTER_SEND, Gate
-from .rest import account, events, markets, reference, series
+from .rest import account, events, history, markets, reference, series, trading
 
 PREFIX = "/trade-api/v2"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -22,7 +22,30 @@ def _get(path: str, action: str, handler: Handler) -> Operation:
 
 PUBLIC = [
     _get("/markets", "GetMarkets", markets.page),
+    _get("/markets/trades", "GetTrades", trading.trades),
+    _get("/markets/orderbooks", "GetMarketOrderbooks", trading.orderbooks),
+    _get("/markets/candlesticks", "BatchGetMarketCandlesticks", trading.batch_candles),
     _get("/markets/{ticker}", "GetMarket", markets.one),
+    _get("/markets/{ticker}/orderbook", "GetMarketOrderbook", trading.orderbook),
+    _get(
+        "/series/{series_ticker}/markets/{ticker}/candlesticks",
+        "GetMarketCandlesticks",
+        trading.market_candles,
+    ),
+    _get(
+        "/series/{series_ticker}/events/{ticker}/candlesticks",
+        "GetMarketCandlesticksByEvent",
+        trading.event_candles,
+    ),
+    _get("/historical/cutoff", "GetHistoricalCutoff", history.cutoff),
+    _get("/historical/markets", "GetHistoricalMarkets", history.page),
+    _get("/historical/markets/{ticker}", "GetHistoricalMarket", history.one),
+    _get(
+        "/historical/markets/{ticker}/candlesticks",
+        "GetMarketCandlesticksHistorical",
+        history.candles,
+    ),
+    _get("/historical/trades", "GetTradesHistorical", history.trades),
     _get("/events", "GetEvents", events.page),
     _get("/events/multivariate", "GetMultivariateEvents", events.multivariate),
     _get("/events/fee_changes", "GetEventFeeChanges", reference.event_fee_changes),

@@ -47,6 +47,9 @@ class Catalogue:
             for file in ("settled", "archived")
             for combo in (0, 1)
         }
+        # Books and candles that are known rather than derived, as they are sent.
+        self.books: dict[str, dict[str, Any]] = {}
+        self.candles: dict[tuple[str, int], list[dict[str, Any]]] = {}
         self.listed_events = {combo: Shelf(event_by_creation) for combo in (0, 1)}
         self._updated: dict[int, Shelf[MarketEntry]] | None = None
         self._cutoff_us = cutoff_us
@@ -83,6 +86,10 @@ class Catalogue:
         """A market of the historical tier."""
         entry = self.markets.get(ticker)
         return entry if entry is not None and self.file(entry) == "archived" else None
+
+    def has_candles(self, ticker: str) -> bool:
+        """Whether candles of a market are known, listed or not."""
+        return any(known == ticker for known, _ in self.candles)
 
     def updated(self, combo: int) -> Shelf[MarketEntry]:
         """Live markets by their metadata's age."""
@@ -269,6 +276,10 @@ class Catalogue:
     def settle(self, ticker: str, result: str, value_dollars: str | None = None) -> MarketEntry:
         """Pay a market out."""
         self.determine(ticker, result, value_dollars)
+        return self.finalize(ticker)
+
+    def finalize(self, ticker: str) -> MarketEntry:
+        """Pay out a market whose result is known."""
         return self.change(ticker, status="finalized", settlement_ts=self._now())
 
     def _now(self) -> str:

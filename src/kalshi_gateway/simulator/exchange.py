@@ -1,18 +1,23 @@
 """The exchange: everything it knows and everything that can be made to go wrong with it."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from . import generator, times
+from . import recordings, times
 from .budgets import Limits
 from .catalogue import Catalogue
 from .clock import Clock, utc_now
 from .counters import Counters
 from .faults import Faults
+from .generator import Generator
+from .life import Life
 from .reference import Reference
 from .signatures import Keys
+from .tape import Tape
 
-# The live tier reached back some 60 days (measured 2026-09).
+# The live tier reached back some 60 days (production, 2026-09).
 LIVE_FOR = timedelta(days=60)
 
 
@@ -24,13 +29,17 @@ class Exchange:
         self.clock = Clock(now or utc_now)
         midnight = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
         self.catalogue = Catalogue(self.clock, times.micros(midnight - LIVE_FOR))
+        self.trades_cutoff_us = self.catalogue.cutoff_us
         self.faults = Faults(seed)
         self.counters = Counters()
         self.keys = Keys()
         self.limits = Limits()
+        self.tape = Tape(self.catalogue, seed, self.clock.micros())
         self.reference = Reference(self.catalogue)
+        # What could not be used of recordings (file, what, why), and how much of each kind was.
         self.set_aside: list[tuple[str, str, str]] = []
         self.counts: dict[str, int] = {}
+        self._life: Life | None = None
 
     @classmethod
     def generated(
@@ -38,6 +47,31 @@ class Exchange:
     ) -> "Exchange":
         """An invented catalogue of so many markets, and a twentieth as many combos beside them."""
         exchange = cls(seed=seed, now=now)
-        source = generator.Generator(seed, exchange.clock.micros(), exchange.catalogue.cutoff_us)
+        source = Generator(seed, exchange.clock.micros(), exchange.catalogue.cutoff_us)
         source.fill(exchange.catalogue, markets)
+        exchange._life = Life(exchange, source)
         return exchange
+
+    @classmethod
+    def recorded(cls, directory: Path) -> "Exchange":
+        """The recorded rows in a directory, verbatim; nothing in it moves."""
+        exchange = cls()
+        recordings.load(exchange, directory)
+        return exchange
+
+    def step(self, n: int = 1) -> None:
+        """Let so many moments of the exchange's life pass; recorded ones have none."""
+        if self._life is not None:
+            for _ in range(n):
+                self._life.step()
+
+    def catch_up(self) -> None:
+        """Open, close and settle what time has made due, and nothing else."""
+        if self._life is not None:
+            self._life.catch_up()
+
+    async def live(self, every: timedelta = timedelta(seconds=1), steps: int = 1) -> None:
+        """Live on for ever, some moments at a time."""
+        while True:
+            await asyncio.sleep(every.total_seconds())
+            self.step(steps)

@@ -85,10 +85,10 @@ class Generator:
         return series, updated
 
     def event(
-        self, family: Family, phase: Phase | None = None
+        self, family: Family, phase: Phase, created_us: int | None = None
     ) -> tuple[EventEntry, list[MarketEntry]]:
         """A new event of a family with its markets, in some phase of their lives."""
-        schedule, occasion, ticker = self._occasion(family, phase)
+        schedule, occasion, ticker = self._occasion(family, phase, created_us)
         rng = self.rng
         updated = min(schedule.created_us + rng.randrange(times.HOUR), self.now_us - times.SECOND)
         event = wire.Event(
@@ -118,11 +118,15 @@ class Generator:
         ]
         return entry, fresh
 
-    def _occasion(self, family: Family, phase: Phase | None) -> tuple[Schedule, Occasion, str]:
+    def _occasion(
+        self, family: Family, phase: Phase, created_us: int | None
+    ) -> tuple[Schedule, Occasion, str]:
         """An occasion whose ticker is new; a busy family spreads over more days."""
         spread = 1
         while True:
             schedule = draw_schedule(self.rng, self.now_us, self.cutoff_us, phase, spread)
+            if created_us is not None:
+                schedule = schedule.created_at(created_us)
             occasion = family.draw(self.rng, times.moment(schedule.happens_us))
             ticker = f"{family.ticker}-{occasion.suffix}"
             if ticker not in self._tickers:

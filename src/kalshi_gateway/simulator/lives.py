@@ -1,6 +1,6 @@
 """When markets are created, open, close and are paid: drawn per event."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -42,6 +42,10 @@ class Schedule:
     expiration_time: str
     settled_time: str
 
+    def created_at(self, created_us: int) -> "Schedule":
+        """The same life, listed at a given moment."""
+        return replace(self, created_us=created_us, created_time=times.rfc3339(created_us))
+
     def updated_us(self, status: str) -> int:
         """When its metadata last moved: at its latest change of status."""
         if status == "initialized":
@@ -52,10 +56,9 @@ class Schedule:
 
 
 def draw_schedule(
-    rng: Random, now_us: int, cutoff_us: int, phase: Phase | None, spread: int = 1
+    rng: Random, now_us: int, cutoff_us: int, phase: Phase, spread: int = 1
 ) -> Schedule:
     """A life in some phase; `spread` widens the days it may fall on."""
-    phase = phase or rng.choices(PHASES, weights=list(SHARES.values()))[0]
     opens, happens = _span(rng, now_us, cutoff_us, phase, spread)
     happens -= happens % (5 * times.MINUTE)
     closes = happens

@@ -1,5 +1,8 @@
 """The exchange as a server on this machine."""
 
+import asyncio
+from contextlib import suppress
+
 import uvicorn
 
 from .app import create_app
@@ -25,5 +28,11 @@ def server(exchange: Exchange, host: str = "127.0.0.1", port: int = 8001) -> uvi
 
 
 async def serve(exchange: Exchange, host: str = "127.0.0.1", port: int = 8001) -> None:
-    """Serve until cancelled or told to stop, with the exchange's own life going on meanwhile."""
-    await server(exchange, host, port).serve()
+    """Serve until told to stop, while the exchange lives its own life."""
+    living = asyncio.create_task(exchange.live(), name="simulated exchange")
+    try:
+        await server(exchange, host, port).serve()
+    finally:
+        living.cancel()
+        with suppress(asyncio.CancelledError):
+            await living

@@ -1,0 +1,60 @@
+"""python -m kalshi_gateway.simulator: a simulated exchange on this machine."""
+
+import argparse
+import asyncio
+import sys
+from collections import Counter
+from pathlib import Path
+
+from .exchange import Exchange
+from .serve import serve
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve an exchange until interrupted."""
+    parser = argparse.ArgumentParser(prog="kalshi_gateway.simulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8001)
+    parser.add_argument("--markets", type=int, default=2000, help="how many to invent")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same exchange")
+    parser.add_argument(
+        "--recordings", type=Path, help="serve what was recorded there instead of inventing"
+    )
+    parser.add_argument("--no-limits", action="store_true", help="refuse nobody for asking much")
+    options = parser.parse_args(arguments)
+    if options.recordings is not None and not options.recordings.is_dir():
+        parser.error(f"no recordings in {options.recordings}")
+    exchange = _exchange(options)
+    exchange.limits.on = not options.no_limits
+    print(describe(exchange), flush=True)  # noqa: T201 - the command's own output
+    url = f"http://{options.host}:{options.port}/trade-api/v2"
+    print(f"Simulated exchange on {url}", flush=True)  # noqa: T201
+    try:
+        asyncio.run(serve(exchange, options.host, options.port))
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def describe(exchange: Exchange) -> str:
+    """What the exchange has, and what of its recordings could not be used."""
+    catalogue = exchange.catalogue
+    has = (
+        f"{len(catalogue.series)} series, {len(catalogue.events)} events, "
+        f"{len(catalogue.markets)} markets"
+    )
+    if not exchange.set_aside:
+        return has
+    reasons = Counter(reason for _, _, reason in exchange.set_aside)
+    aside = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(5))
+    return f"{has}\n{len(exchange.set_aside)} recordings set aside: {aside}"
+
+
+def _exchange(options: argparse.Namespace) -> Exchange:
+    if options.recordings is not None:
+        return Exchange.recorded(options.recordings)
+    return Exchange.generated(options.markets, seed=options.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

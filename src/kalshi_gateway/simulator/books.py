@@ -1,0 +1,52 @@
+"""Order books that go with the quotes: derived when asked for, the same each time."""
+
+from random import Random
+from typing import Any
+
+from . import quotes
+from .entries import MarketEntry
+from .prices import DOLLAR, contracts, dollars, hundredths, step_below, ten_thousandths
+
+Level = tuple[int, int]  # price in ten-thousandths, size in hundredths
+DEEPEST = 14
+
+
+def derived(entry: MarketEntry, seed: int) -> dict[str, Any]:
+    """The body of a market's book: bids of both sides, each in its own price, best last."""
+    grid = entry.field("price_level_structure")
+    bids = _side(entry, "yes_bid_dollars", "yes_bid_size_fp", grid, seed)
+    asks = _side(entry, "no_bid_dollars", "yes_ask_size_fp", grid, seed)
+    return {"orderbook_fp": {"no_dollars": _levels(asks), "yes_dollars": _levels(bids)}}
+
+
+def best(body: dict[str, Any], depth: int) -> dict[str, Any]:
+    """The best levels of each side; all of them for a depth of 0."""
+    if depth <= 0:
+        return body
+    return {
+        form: {side: levels and levels[-depth:] for side, levels in book.items()}
+        for form, book in body.items()
+    }
+
+
+def _side(
+    entry: MarketEntry, price_field: str, size_field: str, grid: str, seed: int
+) -> list[Level]:
+    """Levels from the quoted one downwards; nobody quotes where the size is nothing."""
+    price = ten_thousandths(entry.field(price_field))
+    size = hundredths(entry.field(size_field))
+    if size == 0 or not 0 < price < DOLLAR:
+        return []
+    rng = Random(f"{seed} {entry.ticker} {price_field}")
+    levels = [(price, size)]
+    for _ in range(rng.randrange(DEEPEST)):
+        for _ in range(rng.choice((1, 1, 1, 2, 5))):
+            price -= step_below(grid, price) if price > 0 else 0
+        if price <= 0:
+            break
+        levels.append((price, quotes.size(rng)))
+    return levels[::-1]
+
+
+def _levels(levels: list[Level]) -> list[tuple[str, str]]:
+    return [(dollars(price), contracts(size)) for price, size in levels]
