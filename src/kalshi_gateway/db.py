@@ -1,6 +1,6 @@
 """The engine; advisory locks; COPY."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -151,7 +151,9 @@ def _closed(error: BaseException) -> bool:
 
 
 @asynccontextmanager
-async def leadership(url: str, job: str) -> AsyncIterator[Driver | None]:
+async def leadership(
+    url: str, job: str, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Driver | None]:
     """A connection that holds the lock of `job` for as long as it lives, or None if another has it.
 
     Whoever leads writes over this very connection: if it breaks, the lock is gone and so is the
@@ -160,7 +162,7 @@ async def leadership(url: str, job: str) -> AsyncIterator[Driver | None]:
     conn = await asyncpg.connect(
         driver_url(url),
         timeout=ACQUIRE_SECONDS,
-        server_settings={"application_name": f"kalshi-gateway {job}"},
+        server_settings={"application_name": f"kalshi-gateway {job}", **(settings or {})},
     )
     try:
         led = await conn.fetchval("SELECT pg_try_advisory_lock($1)", lock_key(job))

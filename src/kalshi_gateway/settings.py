@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     gateway_cors_origins: str = Field(
         "", description="Browser origins that may call, comma separated; none by default."
     )
+    gateway_jobs: bool = Field(
+        True, description="Take part in background work; `false` makes a replica that only answers."
+    )
     gateway_catalogue_refresh_seconds: int = Field(
         60, ge=5, le=3600, description="How often new, changed and settled markets are asked for."
     )

@@ -19,6 +19,11 @@ from .walking import Fetch, Prepare, Progress, Scope, Walked, Walker
 log = structlog.get_logger(__name__)
 
 JOB = "catalogue"
+#: What a power cut takes from the catalogue is asked for again: its walks' cursors go with it. The
+#: search index takes many rows at once, and is put in order after each walk.
+WRITER_SETTINGS = {"synchronous_commit": "off", "gin_pending_list_limit": "65536"}
+#: After so many changed rows the planner should look at the table anew.
+MANY_CHANGES = 10_000
 NIGHTLY = timedelta(hours=24)
 #: The client has retried already: what failed now will fail in a second, too.
 AFTER_FAILURE = timedelta(seconds=15)
@@ -63,7 +68,7 @@ class Sync:
         """Lead whenever nobody else does, for as long as the process lives."""
         while True:
             try:
-                async with leadership(self._database_url, JOB) as conn:
+                async with leadership(self._database_url, JOB, WRITER_SETTINGS) as conn:
                     if conn is not None:
                         await (await self._writer(conn)).lead()
             except Exception:
@@ -72,7 +77,7 @@ class Sync:
 
     async def once(self) -> list[Walked]:
         """One full walk now; `NotLeading` if another process is at it."""
-        async with leadership(self._database_url, JOB) as conn:
+        async with leadership(self._database_url, JOB, WRITER_SETTINGS) as conn:
             if conn is None:
                 raise NotLeading
             return await (await self._writer(conn)).everything()
@@ -245,6 +250,11 @@ class Writer:
     async def _walk(self, scope: Scope) -> Walked:
         walked = await self._walker.walk(scope)
         kind, _, status = scope.name.partition(":")
+        async with self._writing:
+            if kind == "markets":
+                await self._conn.execute("SELECT gin_clean_pending_list('ix_instruments_search')")
+            if walked.changed > MANY_CHANGES:
+                await self._conn.execute("ANALYZE series, events, instruments")
         if kind == "markets" and walked.complete and walked.whole:
             await self._look_up(await self._unseen(status, walked))
         return walked
