@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from kalshi_gateway import migrate
@@ -11,6 +12,15 @@ from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
 from kalshi_gateway.settings import Settings
 from tests import postgres
+
+# structlog's own default draws tracebacks with all their variables, which takes seconds.
+PLAIN_LOGS: list[structlog.types.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.format_exc_info,
+    structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
+]
+structlog.configure(processors=PLAIN_LOGS)
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +43,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def settings() -> Settings:
-    """The defaults, but without tokens; the environment and `.env` are not read."""
+    """The defaults, but without tokens or jobs; the environment and `.env` are not read."""
     return Settings.model_construct(
-        gateway_auth="off", kalshi_base_url="http://127.0.0.1:1/trade-api/v2"
+        gateway_auth="off", gateway_jobs=False, kalshi_base_url="http://127.0.0.1:1/trade-api/v2"
     )
 
 

@@ -4,6 +4,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from math import inf
 from uuid import UUID
 
 import structlog
@@ -22,6 +24,8 @@ FRESH_FOR = timedelta(seconds=2)
 TRUSTED_FOR = timedelta(seconds=60)
 
 NOTE_USES_EVERY = timedelta(minutes=1)
+
+BEARER = b"Bearer "
 
 
 class NotAuthenticated(GatewayError):
@@ -80,10 +84,13 @@ class Caller:
 LOCAL = Caller("local", frozenset(Scope), None)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Known:
     token: Token
-    asked_at: float
+    caller: Caller
+    asked_at: float  # monotonic
+    expires_at: float  # of the clock
+    used_at: float | None = None  # of the clock; none: not since it was last written down
 
 
 @dataclass
@@ -94,29 +101,41 @@ class Gatekeeper:
     fresh_for: timedelta = FRESH_FOR
     trusted_for: timedelta = TRUSTED_FOR
     _known: dict[bytes, _Known] = field(default_factory=dict)
-    _asking: dict[bytes, asyncio.Task[Token | None]] = field(default_factory=dict)
-    _used_at: dict[UUID, datetime] = field(default_factory=dict)
+    _asking: dict[bytes, asyncio.Task[_Known | None]] = field(default_factory=dict)
 
     async def caller(self, authorization: str | None) -> Caller:
         """Who shows this Authorization header."""
-        token = await self._token(_secret(authorization))
-        now = datetime.now(UTC)
-        if token is None or not token.holds_at(now):
+        key = digest(_secret(authorization))
+        known = self._fresh(key) or await self._asked(key)
+        if known is None or time.time() >= known.expires_at:
             raise NotAuthenticated(
                 "This token is unknown, expired or revoked.", error="invalid_token"
             )
-        self._used_at[token.id] = now
-        return Caller(token.name, token.scopes, token.user_id, token.id)
+        known.used_at = time.time()
+        return known.caller
+
+    def caller_at_once(self, authorization: bytes) -> Caller | None:
+        """Who shows this header if that is known without asking; for answers given at once."""
+        if not authorization.startswith(BEARER):
+            return None
+        known = self._fresh(sha256(authorization[len(BEARER) :]).digest())
+        if known is None:
+            return None
+        known.used_at = time.time()
+        return known.caller
 
     async def note_uses(self) -> None:
         """Write down when tokens were last used; done beside the requests."""
-        used_at, self._used_at = self._used_at, {}
-        try:
-            async with self.database.begin() as conn:
-                await repository.note_uses(conn, used_at)
-        except DatabaseUnavailable:
-            self._used_at = used_at | self._used_at
-            raise
+        used = [(known, known.used_at) for known in self._known.values() if known.used_at]
+        if not used:
+            return
+        async with self.database.begin() as conn:
+            await repository.note_uses(
+                conn, {known.token.id: datetime.fromtimestamp(at, UTC) for known, at in used}
+            )
+        for known, at in used:
+            if known.used_at == at:
+                known.used_at = None
 
     async def note_last_uses(self) -> None:
         """The same on the way out, where it may fail."""
@@ -125,44 +144,53 @@ class Gatekeeper:
         except DatabaseUnavailable:
             log.warning("last uses of tokens not noted")
 
-    async def _token(self, secret: str) -> Token | None:
-        key = digest(secret)
+    def _fresh(self, key: bytes) -> _Known | None:
         known = self._known.get(key)
-        age = None if known is None else time.monotonic() - known.asked_at
-        if known and age is not None and age < self.fresh_for.total_seconds():
-            return known.token
-        try:
-            return await self._ask(key)
-        except DatabaseUnavailable:
-            if known and age is not None and age < self.trusted_for.total_seconds():
-                log.warning("token believed without asking", token=known.token.name)
-                return known.token
-            raise
+        if known is None or time.time() >= known.expires_at:
+            return None
+        age = time.monotonic() - known.asked_at
+        return known if age < self.fresh_for.total_seconds() else None
 
-    async def _ask(self, key: bytes) -> Token | None:
+    async def _asked(self, key: bytes) -> _Known | None:
         """Ask the database; callers that come meanwhile share the question."""
         task = self._asking.get(key)
         if task is None:
             task = asyncio.create_task(self._find(key), name="token")
             self._asking[key] = task
-            task.add_done_callback(lambda done: self._asked(key, done))
-        # A caller that gives up must not take the others' answer with it.
-        return await asyncio.shield(task)
+            task.add_done_callback(lambda done: self._done(key, done))
+        try:
+            # A caller that gives up must not take the others' answer with it.
+            return await asyncio.shield(task)
+        except DatabaseUnavailable:
+            known = self._known.get(key)
+            if known is None or self._too_old(known):
+                raise
+            log.warning("token believed without asking", token=known.token.name)
+            return known
 
-    def _asked(self, key: bytes, task: asyncio.Task[Token | None]) -> None:
+    def _too_old(self, known: _Known) -> bool:
+        return time.monotonic() - known.asked_at >= self.trusted_for.total_seconds()
+
+    def _done(self, key: bytes, task: asyncio.Task[_Known | None]) -> None:
         del self._asking[key]
         if not task.cancelled():
             task.exception()  # seen, even if every caller has given up
 
-    async def _find(self, key: bytes) -> Token | None:
+    async def _find(self, key: bytes) -> _Known | None:
         asked_at = time.monotonic()
         async with self.database.connect() as conn:
             token = await repository.find(conn, key)
-        if token is None:
+        before = self._known.get(key)
+        if token is None or not token.holds_at(datetime.now(UTC)):
+            # What opens nothing is not kept: only tokens in use take up memory.
             self._known.pop(key, None)
-        else:
-            self._known[key] = _Known(token, asked_at)
-        return token
+            return None
+        caller = Caller(token.name, token.scopes, token.user_id, token.id)
+        expires_at = token.expires_at.timestamp() if token.expires_at else inf
+        used_at = None if before is None else before.used_at
+        known = _Known(token, caller, asked_at, expires_at, used_at)
+        self._known[key] = known
+        return known
 
 
 def _secret(authorization: str | None) -> str:

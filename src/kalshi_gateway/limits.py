@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+from itertools import chain
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from starlette.types import Scope
@@ -68,7 +70,7 @@ class LocalOnly:
 
     def check(self, scope: Scope) -> None:
         hosts = _values(scope, b"host")
-        if len(hosts) != 1 or not is_loopback(_hostname(hosts[0].lower())):
+        if len(hosts) != 1 or not _is_local(hosts[0]):
             raise ForeignCaller(
                 "Without tokens (GATEWAY_AUTH=off) only localhost is answered; Host is another."
             )
@@ -106,7 +108,7 @@ def check_headers(scope: Scope) -> None:
     headers = scope["headers"]
     if len(headers) > HEADER_COUNT:
         raise HeadersTooLarge(f"A request may have {HEADER_COUNT} headers.")
-    if sum(len(name) + len(value) for name, value in headers) > HEADER_BYTES:
+    if sum(map(len, chain.from_iterable(headers))) > HEADER_BYTES:
         raise HeadersTooLarge(f"Headers together may have {HEADER_BYTES} bytes.")
 
 
@@ -148,9 +150,11 @@ def _shown(name: bytes) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)[:64]
 
 
-def _hostname(host: str) -> str:
-    """The name in a Host header, without its port."""
-    return host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+@lru_cache(maxsize=64)
+def _is_local(host: str) -> bool:
+    """Whether a Host header names this machine, on whatever port."""
+    name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+    return is_loopback(name.lower())
 
 
 def _host_of(origin: str) -> str | None:

@@ -27,9 +27,11 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.in_flight = Gauge(
+        #: Kept as a plain number, as it changes twice with every request.
+        self.in_flight = 0
+        Gauge(
             "gateway_requests_in_flight", "Requests being answered.", registry=self.registry
-        )
+        ).set_function(lambda: self.in_flight)
         self.job_failures = Counter(
             "gateway_job_failures", "Runs that failed.", ["job"], registry=self.registry
         )

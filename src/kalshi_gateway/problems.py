@@ -139,7 +139,6 @@ class Problem(BaseModel):
 
 def answer(error: GatewayError, scope: Scope, request_id: str) -> Response:
     """What the client is told; the status of the answer is that of the problem."""
-    upstream = error.upstream
     problem = Problem(
         type=f"/problems/{error.code}",
         title=error.title,
@@ -150,15 +149,27 @@ def answer(error: GatewayError, scope: Scope, request_id: str) -> Response:
         request_id=request_id,
         retryable=error.retryable,
         error=error.detail,
-        retry_after=error.retry_after_seconds,
-        upstream=upstream and ProblemUpstream(status=upstream.status, code=upstream.code),
-        errors=[ProblemField(pointer=e.pointer, message=e.message) for e in error.errors] or None,
+        **_where_they_apply(error),
     )
     headers = {"Cache-Control": "no-store", **error.headers}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    body = problem.model_dump_json(exclude_none=True)
-    return Response(body, error.status, headers, MEDIA_TYPE)
+    return Response(problem.model_dump_json(exclude_unset=True), error.status, headers, MEDIA_TYPE)
+
+
+def _where_they_apply(error: GatewayError) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if error.retry_after_seconds is not None:
+        members["retry_after"] = error.retry_after_seconds
+    if error.upstream is not None:
+        members["upstream"] = ProblemUpstream(
+            status=error.upstream.status, code=error.upstream.code
+        )
+    if error.errors:
+        members["errors"] = [
+            ProblemField(pointer=wrong.pointer, message=wrong.message) for wrong in error.errors
+        ]
+    return members
 
 
 def named(error: Exception, scope: Scope) -> GatewayError:

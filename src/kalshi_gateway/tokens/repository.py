@@ -103,8 +103,6 @@ async def any_exist(conn: AsyncConnection) -> bool:
 
 async def note_uses(conn: AsyncConnection, used_at: Mapping[UUID, datetime]) -> None:
     """Keep when tokens were last used; another process may know of a later use."""
-    if not used_at:
-        return
     used = bindparam("used_at", type_=DateTime(timezone=True))
     await conn.execute(
         update(tokens)

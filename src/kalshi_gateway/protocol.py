@@ -1,0 +1,113 @@
+"""HTTP as uvicorn speaks it, but nothing endless before the body, and problems for all answers."""
+
+import asyncio
+import secrets
+from http import HTTPStatus
+from typing import cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from . import problems
+from .errors import GatewayError, Malformed
+from .limits import HEADER_BYTES, URL_BYTES, HeadersTooLarge
+
+#: More than URL and headers may have together: with their line ends they are a bit longer.
+HEAD_BYTES = 2 * (URL_BYTES + HEADER_BYTES)
+
+#: So long whoever still sends may take to read that nobody listens.
+LINGER_SECONDS = 2.0
+
+
+class HeadTimedOut(GatewayError):
+    """URL and headers did not come within the time there is for them."""
+
+    status = 408
+    code = "head_timed_out"
+    title = "Headers timed out"
+    retryable = True
+
+
+class CarefulProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which by itself keeps whatever comes before the body, without end.
+
+    What is refused here has not become a request yet, so no application sees it.
+    """
+
+    #: So long a request's head may take to come, and the first one after a connection is made.
+    head_seconds = 10.0
+
+    _head_bytes = 0
+    _in_head = False
+    _refused = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._timer = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # Closing at once would reset the connection, and the answer be lost.
+        super().data_received(data)
+        if not self._in_head:
+            self._head_bytes = 0
+            return
+        # Rarely does a head come in pieces, so only then is there a timer for it.
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.head_seconds, self._give_up)
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES and not self._refused:
+            self._refuse(HeadersTooLarge("URL and headers are larger than any sensible request's."))
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Malformed("This is not a request that HTTP/1.1 allows."))
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self._in_head:
+            self._refuse(HeadTimedOut("The head of the request took too long to come."))
+        else:
+            self.transport.close()  # nothing was asked
+
+    def _refuse(self, error: GatewayError) -> None:
+        self._refused = True
+        self._stop_timer()
+        self.transport.write(_written(error))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _written(error: GatewayError) -> bytes:
+    """The whole answer as it goes over the wire."""
+    request_id = secrets.token_hex(8)
+    response = problems.answer(error, {"path": ""}, request_id)
+    headers = [
+        *response.raw_headers,
+        (b"x-request-id", request_id.encode()),
+        (b"connection", b"close"),
+    ]
+    return (
+        b"HTTP/1.1 %d %s\r\n" % (error.status, HTTPStatus(error.status).phrase.encode())
+        + b"".join(b"%s: %s\r\n" % header for header in headers)
+        + b"\r\n"
+        + bytes(response.body)
+    )

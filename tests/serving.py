@@ -1,0 +1,27 @@
+"""An application behind a real server, for what a transport within the process cannot show."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from kalshi_gateway.protocol import CarefulProtocol
+
+
+@asynccontextmanager
+async def served(
+    app: FastAPI, *, http: type[CarefulProtocol] = CarefulProtocol
+) -> AsyncIterator[int]:
+    """The port of a server; it listens before it runs, so nobody waits for it to start."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server.serve([listening]))
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await running
