@@ -50,7 +50,7 @@ def unpack(cursor: str, asked: object, place: type[T]) -> T:
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         bound_to, found = msgspec.json.decode(packed, type=kind)
-    except (binascii.Error, msgspec.MsgspecError, ValueError):  # UnicodeError is a ValueError
+    except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
         raise CursorInvalid from None
     if bound_to != _fingerprint(asked):
         raise CursorMismatch

@@ -45,7 +45,12 @@ def _utc(value: datetime) -> datetime:
         raise ValueError("out of range") from None
 
 
-Words = Annotated[str | None, Field(max_length=200, description="Words, or beginnings of words.")]
+Words = Annotated[
+    Annotated[str, Field(max_length=200)] | None,
+    # A search field that is still empty asks for nothing.
+    AfterValidator(lambda text: text if text and text.strip() else None),
+    Field(description="Words, or beginnings of words."),
+]
 Name = Annotated[str | None, Field(max_length=200)]
 Instant = Annotated[
     datetime | None,

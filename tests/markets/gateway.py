@@ -1,0 +1,33 @@
+"""A gateway that does no background work, and a client of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from kalshi_gateway.app import create_app
+from kalshi_gateway.settings import Settings
+
+from .upstream import Upstream
+
+QUIET = Settings.model_construct(
+    gateway_auth="off", gateway_jobs=False, kalshi_base_url="http://127.0.0.1:1/trade-api/v2"
+)
+
+
+def a_gateway(database_url: str, upstream: Upstream | None = None) -> FastAPI:
+    """Beside a database, and with an exchange that knows nothing unless another is given."""
+    exchange = httpx.MockTransport(upstream or Upstream())
+    return create_app(QUIET, database_url=database_url, exchange=exchange)
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client, for as long as the application runs."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        yield client
