@@ -33,7 +33,7 @@ from .markets.sync import Sync
 from .markets.tiers import Tiers
 from .metrics import Metrics
 from .readiness import Readiness
-from .requests import Guarded, Observed
+from .requests import Bounded, Entrance
 from .settings import Settings, SettingsError, is_loopback
 
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -99,7 +99,7 @@ def create_app(
 def layers(settings: Settings, metrics: Metrics) -> list[Middleware]:
     """What a request passes before it is routed, outermost first."""
     origins = settings.cors_origins
-    cors = Middleware(
+    with_cors = partial(
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=CORS_METHODS,
@@ -110,11 +110,17 @@ def layers(settings: Settings, metrics: Metrics) -> list[Middleware]:
         body_bytes=settings.gateway_max_body_bytes,
         time=timedelta(seconds=settings.gateway_request_seconds),
     )
-    local_only = LocalOnly(frozenset(origins)) if settings.gateway_auth == "off" else None
+    entrance = Middleware(
+        Entrance,
+        metrics=metrics,
+        local_only=LocalOnly(frozenset(origins)) if settings.gateway_auth == "off" else None,
+        with_cors=with_cors if origins else None,
+        log_all=settings.gateway_log_level == "debug",
+    )
     return [
-        Middleware(Observed, metrics=metrics),
-        *([cors] if origins else []),
-        Middleware(Guarded, limits=limits, local_only=local_only),
+        entrance,
+        *([Middleware(with_cors)] if origins else []),
+        Middleware(Bounded, limits=limits),
     ]
 
 
