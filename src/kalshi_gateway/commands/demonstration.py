@@ -3,21 +3,26 @@
 import asyncio
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from kalshi_gateway import logs, migrate
 from kalshi_gateway.app import create_app
+from kalshi_gateway.background import beside
+from kalshi_gateway.dependencies import Resources
 from kalshi_gateway.embedded import make_data_dir
+from kalshi_gateway.markets.lookup import Lookup
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.serve import serve as serve_exchange
 
 from .database import database_url
-from .serving import server
+from .serving import Server, server
 
 LOOPBACK = "127.0.0.1"
 
@@ -26,7 +31,7 @@ async def demo(
     port: int, exchange_port: int, data_dir: Path | None, recordings: Path | None, markets: int
 ) -> None:
     """Simulated exchange, database and gateway in one process, on loopback, without tokens."""
-    logs.configure("console", "warning")
+    logs.configure("console", "error")
     exchange = await asyncio.to_thread(_exchange, recordings, markets, 1)
     key_id, pem = exchange.keys.issue()
     with _folder(data_dir) as folder:
@@ -42,8 +47,9 @@ async def demo(
         async with _running(exchange, exchange_port), database_url(settings) as url:
             await migrate.to_head(url)
             app = create_app(settings, database_url=url, bind_host=LOOPBACK)
-            _announce(port, exchange_port, exchange)
-            await server(app, LOOPBACK, port).serve()
+            gateway = server(app, LOOPBACK, port)
+            async with beside(_welcome(gateway, app, exchange, recordings is not None), "welcome"):
+                await gateway.serve()
 
 
 async def simulator(port: int, recordings: Path | None, markets: int, seed: int) -> None:
@@ -87,12 +93,15 @@ async def _running(exchange: Exchange, port: int) -> AsyncIterator[None]:
         await asyncio.wait([serving, living])
 
 
-def _announce(port: int, exchange_port: int, exchange: Exchange) -> None:
-    base = f"http://{LOOPBACK}:{port}"
+async def _welcome(gateway: Server, app: FastAPI, exchange: Exchange, recorded: bool) -> None:
+    """Say where everything is, once it is there."""
+    await gateway.listens.wait()
+    resources: Resources = app.state.resources
+    base = f"http://{LOOPBACK}:{gateway.config.port}"
     lines = [
         "",
         f"Kalshi Gateway      {base}/docs",
-        f"Simulated exchange  http://{LOOPBACK}:{exchange_port}/trade-api/v2",
+        f"Simulated exchange  {resources.settings.kalshi_base_url}",
         "",
         "Try:",
         f"  curl '{base}/kalshi/markets?limit=3'",
@@ -102,7 +111,27 @@ def _announce(port: int, exchange_port: int, exchange: Exchange) -> None:
         "Ctrl-C ends it all.",
         "",
     ]
-    if exchange.set_aside:
-        lines.insert(3, f"Recordings set aside: {len(exchange.set_aside)}")
     sys.stdout.write("\n".join(lines))
+    sys.stdout.flush()
+    if recorded:
+        await _look_at_all(resources.lookup, exchange)
+        _tell_what_was_recorded(exchange)
+
+
+async def _look_at_all(lookup: Lookup, exchange: Exchange) -> None:
+    """Settled markets, combos and old events are never walked: ask for each by its name."""
+    for ticker in list(exchange.catalogue.series):
+        await lookup.series(ticker)
+    for ticker in list(exchange.catalogue.events):
+        await lookup.event(ticker)
+    for ticker in list(exchange.catalogue.markets):
+        await lookup.market(ticker)
+
+
+def _tell_what_was_recorded(exchange: Exchange) -> None:
+    served = ", ".join(f"{count} {kind}" for kind, count in sorted(exchange.counts.items()))
+    reasons = Counter(reason.partition(" in ")[0] for _, _, reason in exchange.set_aside)
+    sys.stdout.write(f"\nRecorded and served: {served}\nSet aside:\n")
+    for reason, count in reasons.most_common():
+        sys.stdout.write(f"  {count:>4} {reason}\n")
     sys.stdout.flush()

@@ -127,7 +127,7 @@ class Catalogue:
         batch = Batch(storing.SERIES)
         fresh: dict[str, tuple[Series, int]] = {}
         for raw in await self._new(rows, batch, _ticker_of, self._series_digests):
-            row = read(wire.Series, raw, endpoint="GET /series", drift=self._drift)
+            row = read(wire.Series, raw, endpoint="/series", drift=self._drift)
             if row is None:
                 batch.set_aside += 1
                 continue
@@ -152,7 +152,7 @@ class Catalogue:
         batch = Batch(storing.EVENTS)
         fresh: dict[str, tuple[Event, int]] = {}
         for raw in await self._new(rows, batch, _event_ticker_of, self._event_digests):
-            row = read(wire.Event, raw, endpoint="GET /events", drift=self._drift)
+            row = read(wire.Event, raw, endpoint="/events", drift=self._drift)
             if row is None:
                 batch.set_aside += 1
                 continue
@@ -179,7 +179,7 @@ class Catalogue:
         missing: set[str] = set()
         touched: set[str] = set()
         for raw in await self._new(rows, batch, _ticker_of, self._digests):
-            row = read(wire.Market, raw, endpoint="GET /markets", drift=self._drift)
+            row = read(wire.Market, raw, endpoint="/markets", drift=self._drift)
             if row is None:
                 batch.set_aside += 1
                 continue

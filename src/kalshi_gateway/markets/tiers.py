@@ -121,7 +121,7 @@ class Tiers:
         except errors.NotFound:
             page = await self._kalshi.historical_candles(ticker, **asked)
         rows = [
-            read(wire.Candle, raw, endpoint="GET /candlesticks", drift=self._kalshi.drift)
+            read(wire.Candle, raw, endpoint="/markets/{ticker}/candlesticks", drift=self._kalshi.drift)
             for raw in page.rows
         ]
         found = [tape.candle_from_wire(row) for row in rows if row is not None]
@@ -133,7 +133,7 @@ class Tiers:
 
     def _trades(self, page: Page) -> tuple[list[wire.Trade], int]:
         rows = [
-            read(wire.Trade, raw, endpoint="GET /markets/trades", drift=self._kalshi.drift)
+            read(wire.Trade, raw, endpoint="/markets/trades", drift=self._kalshi.drift)
             for raw in page.rows
         ]
         kept = [row for row in rows if row is not None]
