@@ -11,28 +11,25 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 
-#: Fields whose value is a secret whatever it looks like.
-SECRET_NAMES = re.compile(
-    r"(?i)authorization|kalshi-access-|cookie|password|passwd|secret|private_?key|\bpem\b"
+#: The path of a secret's file is none.
+_NAMES = (
+    r"(?:authorization|kalshi-access-[a-z]+|cookie|pass(?:word|wd|phrase)|secret|private_?key|\bpem)"
+    r"(?!\w*_file)"
 )
+
+#: Fields whose value is a secret whatever it looks like.
+SECRET_NAMES = re.compile(f"(?i){_NAMES}")
 
 #: Secrets inside a text: a message, a traceback, a repr.
 SECRETS = (
     # A PEM block, also with escaped line ends or cut off before its end.
     (re.compile(r"(?s)-----BEGIN [A-Z0-9 ]*-----.*?(?:-----END [A-Z0-9 ]*-----|\Z)"), REDACTED),
     (re.compile(r"kgw_[A-Za-z0-9_-]{8,}"), REDACTED),
-    # Header and value, apart by anything a dict's, a list's or a header's repr puts between them.
+    # Name and value, apart by anything that the repr of a dict, a list or a header puts between.
     (
         re.compile(
-            r"(?i)(kalshi-access-(?:key|signature|timestamp))(['\"]?\s*[:=,]\s*b?['\"]?)"
-            r"[^\s'\",)}\]]+"
-        ),
-        rf"\1\2{REDACTED}",
-    ),
-    (
-        re.compile(
-            r"(?i)(authorization)(['\"]?\s*[:=,]\s*b?['\"]?)(?:(?:bearer|basic)\s+)?"
-            r"[^\s'\",)}\]]+"
+            rf"(?i)({_NAMES}\w*)(\\?['\"]?\s*[:=,]\s*(?:b?\\?['\"])?)"
+            r"(?:(?:bearer|basic)\s+)?[^\s'\",)}\]\\]+"
         ),
         rf"\1\2{REDACTED}",
     ),
