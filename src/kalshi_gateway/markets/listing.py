@@ -164,7 +164,9 @@ def cursor_after(place: Place, listing: Listing | SeriesListing) -> str:
 def place_of(listing: Listing | SeriesListing, *, keys: int) -> Place:
     """Where the list's cursor points; one with other keys is none of this list's."""
     place = cursors.unpack(listing.cursor or "", _asked(listing), Place)
-    if len(place.keys) != keys:
+    # A single key may be unknown, since such rows come last; of several, none can be.
+    unknown = len(place.keys) > 1 and None in place.keys
+    if len(place.keys) != keys or unknown or "\0" in place.name:
         raise cursors.CursorInvalid
     return place
 
