@@ -1,14 +1,16 @@
 """Every environment variable, typed, on one page."""
 
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -30,6 +32,8 @@ KALSHI_HOSTS = frozenset(
 #: Each of these may also be given as the path of a file: `X_FILE` instead of `X`.
 SECRETS = ("kalshi_api_secret", "database_url")
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+
 
 class SettingsError(Exception):
     """The environment does not describe a service that can run; every mistake is listed."""
@@ -47,15 +51,16 @@ class Settings(BaseSettings):
         env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
+        validate_default=True,  # rules between two settings hold for defaults, too
         hide_input_in_errors=True,
     )
 
+    kalshi_allow_any_host: bool = Field(
+        False, description="Let KALSHI_BASE_URL name any host: keys will be signed for it."
+    )
     kalshi_base_url: str = Field(
         "https://external-api.kalshi.com/trade-api/v2",
         description="The exchange's REST API: one of Kalshi's own hosts, or loopback.",
-    )
-    kalshi_allow_any_host: bool = Field(
-        False, description="Let KALSHI_BASE_URL name any host: keys will be signed for it."
     )
     kalshi_use_env_creds: bool = Field(
         True, description="Use the key below; `false` leaves the catalogue's calls unsigned."
@@ -115,6 +120,13 @@ class Settings(BaseSettings):
     def _blank_is_absent(cls, value: Any) -> Any:
         return None if isinstance(value, str) and not value.strip() else value
 
+    @field_validator("kalshi_api_secret", "database_url", mode="before")
+    @classmethod
+    def _a_file_that_can_be_read(cls, value: Any) -> Any:
+        if isinstance(value, _Unreadable):
+            raise ValueError(f"{value.path} cannot be read: {value.reason}")
+        return value
+
     @field_validator("kalshi_base_url")
     @classmethod
     def _an_address(cls, value: str) -> str:
@@ -135,25 +147,35 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql://")
         return value
 
-    @model_validator(mode="after")
-    def _a_host_we_know(self) -> Self:
-        host = urlsplit(self.kalshi_base_url).hostname or ""
-        if host not in KALSHI_HOSTS and not is_loopback(host) and not self.kalshi_allow_any_host:
+    @field_validator("kalshi_base_url")
+    @classmethod
+    def _a_host_we_know(cls, value: str, info: ValidationInfo) -> str:
+        host = urlsplit(value).hostname or ""
+        allowed = info.data.get("kalshi_allow_any_host", True)  # absent: it has a mistake itself
+        if host not in KALSHI_HOSTS and not is_loopback(host) and not allowed:
             raise ValueError(
-                f"KALSHI_BASE_URL: {host} is not one of Kalshi's hosts; "
+                f"{host} is not one of Kalshi's hosts; "
                 "a key is not signed for a stranger unless KALSHI_ALLOW_ANY_HOST=true"
             )
-        return self
+        return value
 
-    @model_validator(mode="after")
-    def _a_whole_key(self) -> Self:
-        if self.kalshi_use_env_creds and bool(self.kalshi_api_key_id) != bool(
-            self.kalshi_api_secret
-        ):
-            raise ValueError(
-                "KALSHI_API_KEY_ID and KALSHI_API_SECRET_FILE belong together: one is missing"
-            )
-        return self
+    @field_validator("kalshi_api_secret")
+    @classmethod
+    def _a_whole_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        used = info.data.get("kalshi_use_env_creds")
+        if used and bool(info.data.get("kalshi_api_key_id")) != bool(value):
+            raise ValueError("this and KALSHI_API_KEY_ID belong together: one is missing")
+        return value
+
+    @field_validator("gateway_cors_origins")
+    @classmethod
+    def _origins(cls, value: str, info: ValidationInfo) -> str:
+        for origin in filter(None, map(str.strip, value.split(","))):
+            if origin == "*" and info.data.get("gateway_auth") == "off":
+                raise ValueError("without tokens, * would let every page on the web in")
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin} is not an origin such as https://app.example:8443")
+        return value
 
     @property
     def service_key(self) -> tuple[str, SecretStr] | None:
@@ -173,6 +195,14 @@ class Settings(BaseSettings):
     @property
     def price_refresh_every(self) -> timedelta:
         return timedelta(seconds=self.gateway_price_refresh_seconds)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """Stands for a secret whose file cannot be read, so that it is told with all other mistakes."""
+
+    path: str
+    reason: str
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -195,22 +225,17 @@ class _SecretFiles(PydanticBaseSettingsSource):
         try:
             return Path(path).expanduser().read_text(encoding="utf-8"), field_name, False
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not text"
-            raise SettingsError([f"{field_name.upper()}_FILE: {path}: {reason}"]) from None
+            reason = getattr(error, "strerror", None) or "it is not text"
+            return _Unreadable(path, reason), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        mistakes: list[str] = []
         found: dict[str, Any] = {}
         for name in SECRETS:
-            try:
-                value, _, _ = self.get_field_value(self.settings_cls.model_fields[name], name)
-            except SettingsError as error:
-                mistakes += error.mistakes
-            else:
-                if value is not None:
-                    found[name] = value.strip() if name == "database_url" else value
-        if mistakes:
-            raise SettingsError(mistakes)
+            value, _, _ = self.get_field_value(self.settings_cls.model_fields[name], name)
+            if isinstance(value, str) and name == "database_url":
+                value = value.strip()
+            if value is not None:
+                found[name] = value
         return found
 
 
@@ -220,6 +245,22 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError([_mistake(item) for item in error.errors()]) from None
+
+
+def example() -> str:
+    """The text of `.env.example`: every variable with its meaning and its default."""
+    parts = [
+        "# Every setting of Kalshi Gateway with its default. Copy this file to .env and uncomment\n"
+        "# what you change; the environment wins over the file.\n"
+    ]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = str(default).lower() if isinstance(default, bool) else default
+        lines = [f"# {field.description}", f"#{name.upper()}={'' if shown is None else shown}"]
+        if name in SECRETS:
+            lines.append(f"#{name.upper()}_FILE=")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
 
 
 def _mistake(item: Any) -> str:
