@@ -2,9 +2,12 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
+
+import uvicorn
 
 from .exchange import Exchange
 from .serve import serve
@@ -27,13 +30,23 @@ def main(arguments: list[str] | None = None) -> int:
     exchange = _exchange(options)
     exchange.limits.on = not options.no_limits
     print(describe(exchange), flush=True)  # noqa: T201 - the command's own output
-    url = f"http://{options.host}:{options.port}/trade-api/v2"
-    print(f"Simulated exchange on {url}", flush=True)  # noqa: T201
-    try:
-        asyncio.run(serve(exchange, options.host, options.port))
-    except KeyboardInterrupt:
-        return 0
+    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+        try:
+            runner.run(_serve_until_stopped(exchange, options.host, options.port))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            return 0
     return 0
+
+
+async def _serve_until_stopped(exchange: Exchange, host: str, port: int) -> None:
+    serving = asyncio.current_task()
+    if serving is not None and sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    await serve(exchange, host, port, _say)
+
+
+def _say(url: str) -> None:
+    print(f"Simulated exchange on {url}", flush=True)  # noqa: T201
 
 
 def describe(exchange: Exchange) -> str:

@@ -56,8 +56,8 @@ def live_row(candle: Candle) -> dict[str, Any]:
     """A candle of the live tier: what nobody traded at is absent."""
     price: dict[str, str] = {}
     if candle.price is not None and candle.mean is not None:
-        price = {f"{name}_dollars": text for name, text in _prices(candle.price).items()}
-        price["mean_dollars"] = dollars(candle.mean)
+        named = {**_prices(candle.price), "mean": dollars(candle.mean)}
+        price = {f"{name}_dollars": named[name] for name in sorted(named)}
     if candle.previous is not None:
         price["previous_dollars"] = dollars(candle.previous)
     return {

@@ -268,7 +268,9 @@ class Catalogue:
         entry = self.markets[ticker]
         if entry.filed in ("unopened", "open", "paused"):
             self.close(ticker)
-        value = value_dollars or {"yes": "1.0000", "no": "0.0000"}[result]
+        value = value_dollars or {"yes": "1.0000", "no": "0.0000"}.get(result)
+        if value is None:
+            raise ValueError(f"a {result} result needs the value that is paid")
         return self.change(
             ticker, status="determined", result=result, settlement_value_dollars=value
         )

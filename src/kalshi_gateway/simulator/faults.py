@@ -90,17 +90,19 @@ class Faults:
         self.active.clear()
 
     def take(self, operation: str, path: str, elapsed: float) -> list[Fault]:
-        """The faults that hit this request; each is one request nearer its end."""
-        hitting = []
+        """The faults that hit this request, the first of each kind; they draw nearer their end."""
+        hitting: dict[str, Fault] = {}
         for fault in list(self.active):
             if fault.since is None:
                 fault.since = elapsed
             if fault.over(elapsed):
                 self.active.remove(fault)
-            elif fault.concerns(operation, path) and self._strikes(fault):
+            elif fault.kind in hitting or not fault.concerns(operation, path):
+                continue
+            elif self._strikes(fault):
                 fault.hits += 1
-                hitting.append(fault)
-        return hitting
+                hitting[fault.kind] = fault
+        return list(hitting.values())
 
     def _strikes(self, fault: Fault) -> bool:
         return fault.rate >= 1 or self._random.random() < fault.rate

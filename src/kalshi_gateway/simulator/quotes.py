@@ -41,7 +41,7 @@ def draw(rng: Random, chance: float, grid: str, status: str) -> Quote:
     # Fractional trading is everywhere, but most still trade whole contracts.
     if rng.random() < 0.4:
         volume -= volume % 100
-    last = snap(grid, fair) if volume else 0
+    last = max(snap(grid, fair), step_above(grid, 0)) if volume else 0
     traded = {
         "last": dollars(last),
         "volume": contracts(volume),

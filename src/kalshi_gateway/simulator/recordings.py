@@ -281,6 +281,7 @@ class Loader:
                 path = f"GET /events/{{event_ticker}}/metadata {key}"
                 exchange.reference.recorded[path] = found.raw
         trades = [recorded_trade(found.row, found.raw) for found in self._kind("trade")]
+        exchange.reference.invents = False
         exchange.tape.recorded = {}
         for trade in sorted(trades, key=lambda trade: -trade.at_us):
             exchange.tape.recorded.setdefault(trade.ticker, []).append(trade)

@@ -45,6 +45,8 @@ class Reference:
     event_fee_changes: list[dict[str, Any]] = field(default_factory=list)
     # By operation, such as "GET /exchange/schedule", or by operation and ticker.
     recorded: dict[str, bytes] = field(default_factory=dict)
+    # What is recorded is all there is: nothing is made up beside it.
+    invents: bool = True
     milestones: list[tuple[dict[str, Any], bytes]] = field(default_factory=list)
     collections: list[tuple[dict[str, Any], bytes]] = field(default_factory=list)
 
@@ -132,10 +134,10 @@ class Reference:
         }
         return {"filters_by_sports": filters, "sport_ordering": ["All sports", *filters]}
 
-    def event_metadata(self, event: EventEntry) -> bytes:
-        """Pictures and sources of an event."""
+    def event_metadata(self, event: EventEntry) -> bytes | None:
+        """Pictures and sources of an event; None when they are not known."""
         recorded = self.recorded.get(f"GET /events/{{event_ticker}}/metadata {event.ticker}")
-        if recorded is not None:
+        if recorded is not None or not self.invents:
             return recorded
         sources = event.event.settlement_sources if event.event is not None else None
         address = "https://kalshi-public-docs.s3.amazonaws.com/series-images-webp"
@@ -152,9 +154,9 @@ class Reference:
 
     def known_milestones(self) -> list[tuple[dict[str, Any], bytes]]:
         """The milestones of the games of generated sports, or the recorded ones."""
-        if self.milestones or self.recorded:
+        if not self.invents:
             return self.milestones
-        return [
+        return self.milestones + [
             (row, wire.encode(row))
             for event in self.catalogue.listed_events[0].things
             if (row := milestone(self.catalogue, event)) is not None
@@ -162,10 +164,10 @@ class Reference:
 
     def known_collections(self) -> list[tuple[dict[str, Any], bytes]]:
         """The collections combos are made in."""
-        if self.collections or self.recorded:
+        if not self.invents:
             return self.collections
         rows = [collection(self.catalogue)] if self.catalogue.listed_events[1].things else []
-        return [(row, wire.encode(row)) for row in rows]
+        return self.collections + [(row, wire.encode(row)) for row in rows]
 
 
 def milestone(catalogue: Catalogue, event: EventEntry) -> dict[str, Any] | None:

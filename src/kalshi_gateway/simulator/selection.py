@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, takewhile
+from operator import attrgetter
 
 from .catalogue import FILES, Catalogue, by_creation, by_settlement, by_update
 from .entries import MarketEntry
@@ -32,14 +34,14 @@ class Selection:
         shelves = self._shelves(catalogue)
         if shelves is None:
             found = Shelf(self.key, self._among(catalogue))
-            return list(islice(filter(self._wants, found.after(place)), limit))
+            return list(islice(self._wanted(found.after(place)), limit))
         if len(shelves) == 1 and not self._filtered:
             return shelves[0].run(place, limit)
         rows: Iterator[MarketEntry] = merged(shelves, self._start(place))
         first = self._window[0]
         if first is not None:
             rows = takewhile(lambda entry: -self.key(entry)[0] > first, rows)
-        return list(islice(filter(self._wants, rows), limit))
+        return list(islice(self._wanted(rows), limit))
 
     @property
     def key(self) -> Callable[[MarketEntry], Place]:
@@ -107,23 +109,27 @@ class Selection:
         events = series.events if series is not None else []
         return (entry for ticker in events for entry in catalogue.by_event.get(ticker, []))
 
-    def _wants(self, entry: MarketEntry) -> bool:
-        """The exchange's bounds are open, but for the newest update."""
-        latest = self.updated[1]
-        if latest is not None and entry.updated_us > latest:
-            return False
-        return (
-            _within(entry.created_us, self.created)
-            and _within(entry.closes_us, self.closes)
-            and _within(entry.settled_us, self.settled)
-            and (self.updated[0] is None or entry.updated_us > self.updated[0])
-        )
+    def _wanted(self, rows: Iterable[MarketEntry]) -> Iterator[MarketEntry]:
+        """Those within all windows; the exchange's bounds are open, but for the newest update."""
+        windows = ((_created, self.created), (_closes, self.closes), (_settled, self.settled))
+        for moment, window in windows:
+            if window != ANY:
+                rows = filter(partial(_within, moment, window), rows)
+        if self.updated != ANY:
+            first, last = self.updated
+            upto = None if last is None else last + 1
+            rows = filter(partial(_within, _updated, (first, upto)), rows)
+        return iter(rows)
 
 
-def _within(moment: int | None, window: Window) -> bool:
-    first, last = window
-    if first is None and last is None:
-        return True
-    if moment is None:
-        return False
-    return (first is None or moment > first) and (last is None or moment < last)
+_created = attrgetter("created_us")
+_closes = attrgetter("closes_us")
+_settled = attrgetter("settled_us")
+_updated = attrgetter("updated_us")
+
+
+def _within(
+    moment: Callable[[MarketEntry], int | None], window: Window, entry: MarketEntry
+) -> bool:
+    at, (first, last) = moment(entry), window
+    return at is not None and (first is None or at > first) and (last is None or at < last)

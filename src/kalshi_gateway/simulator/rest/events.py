@@ -88,7 +88,10 @@ async def one(call: Call) -> Answer:
 async def metadata(call: Call) -> Answer:
     """Pictures, sources and competition of an event."""
     event = _find(call)
-    return Answer(call.exchange.reference.event_metadata(event))
+    known = call.exchange.reference.event_metadata(event)
+    if known is None:
+        raise refusals.not_found()
+    return Answer(known)
 
 
 def row(catalogue: Catalogue, event: EventEntry, *, nested: bool) -> bytes:

@@ -139,7 +139,10 @@ def candle_rows(call: Call, ticker: str, *, archived: bool = False) -> list[dict
     start, end, minutes = _range(call)
     rows = rows_between(call, ticker, minutes, start, end, archived=archived)
     if not archived and call.flag("include_latest_before_start"):
-        rows = [*_before(call, ticker, minutes, start), *rows]
+        first = rows[0]["end_period_ts"] if rows else None
+        before = _before(call, ticker, minutes, start)
+        # Where something ends at the first boundary already, it carries the price itself.
+        rows = [*(row for row in before if row["end_period_ts"] != first), *rows]
     return rows
 
 

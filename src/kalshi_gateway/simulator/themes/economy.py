@@ -36,7 +36,7 @@ COMPANIES = {
     "META": ("Meta daily users (millions)", 3_540.0, 10.0),
     "NESN": ("Nestlé organic growth (%)", 3.1, 0.2),
 }
-FED = ["Cut >25bps", "Cut 25bps", "Fed maintains rate", "Hike 25bps", "Hike >25bps"]
+FED = ["Cut 50bps or more", "Cut 25bps", "Fed maintains rate", "Hike 25bps", "Hike 50bps or more"]
 
 
 def families() -> list[Family]:

@@ -82,10 +82,15 @@ def code(text: str) -> str:
     return plain[:12].upper()
 
 
+def digits(value: float) -> str:
+    """A number as tickers carry it: plain digits, however small."""
+    return f"{value:.10f}".rstrip("0").rstrip(".")
+
+
 def number(value: float) -> str:
     """A number as people write it: 1,250 or 3.5."""
     if abs(value) < 1:
-        return f"{value:.10g}"
+        return digits(value)
     return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
@@ -95,7 +100,7 @@ def greater(
     """Markets asking whether something ends above each value."""
     return [
         Outcome(
-            suffix=f"T{value:.10g}",
+            suffix=f"T{digits(value)}",
             yes=f"Above {number(value)}{unit}",
             title=f"Will {subject} be **above {number(value)}{unit}**?",
             chance=above(value, centre, scale),
@@ -113,7 +118,7 @@ def between(
     low, high = edges[0], edges[-1]
     outcomes = [
         Outcome(
-            suffix=f"T{low:.10g}",
+            suffix=f"T{digits(low)}",
             yes=f"{number(low)}{unit} or below",
             title=f"Will {subject} be **<{number(low)}{unit}**?",
             chance=1 - above(low, centre, scale),
@@ -124,7 +129,7 @@ def between(
     for start, end in pairwise(edges):
         outcomes.append(
             Outcome(
-                suffix=f"B{(start + end) / 2:.10g}",
+                suffix=f"B{digits((start + end) / 2)}",
                 yes=f"{number(start)}{unit} to {number(end)}{unit}",
                 title=f"Will {subject} be  **{number(start)}-{number(end)}{unit}**?",
                 chance=above(start, centre, scale) - above(end, centre, scale),
@@ -139,7 +144,7 @@ def between(
         )
     outcomes.append(
         Outcome(
-            suffix=f"T{high:.10g}A",
+            suffix=f"T{digits(high)}A",
             yes=f"{number(high)}{unit} or above",
             title=f"Will {subject} be **>{number(high)}{unit}**?",
             chance=above(high, centre, scale),
