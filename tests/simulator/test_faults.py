@@ -165,6 +165,37 @@ async def test_rows_lose_gain_and_change_fields(
     assert not any("mood" in row for row in well)
 
 
+async def test_markets_inside_events_are_rows_too(
+    client: httpx.AsyncClient, exchange: Exchange
+) -> None:
+    """A nested page is spoiled like a flat one."""
+    exchange.faults.rows(missing=["status"], operation="GET /events")
+
+    events = (await client.get("/events?with_nested_markets=true&limit=5")).json()["events"]
+
+    markets = [market for event in events for market in event["markets"]]
+    assert markets
+    assert not any("status" in market for market in markets)
+
+
+async def test_faults_of_several_kinds_strike_together(
+    client: httpx.AsyncClient, exchange: Exchange
+) -> None:
+    """A late half page with a repeated cursor, or an empty body where rows would be spoiled."""
+    exchange.faults.latency(0.001)
+    exchange.faults.half_page()
+    exchange.faults.repeated_cursor()
+    exchange.faults.rows(missing=["title"])
+
+    page = (await client.get("/markets?limit=10")).json()
+    exchange.faults.empty()
+    nothing = await client.get("/markets?limit=10")
+
+    assert len(page["markets"]) == 5
+    assert not any("title" in row for row in page["markets"])
+    assert nothing.content == b""
+
+
 async def test_a_clock_off_dates_wrongly_and_refuses_right_signatures(
     client: httpx.AsyncClient, exchange: Exchange, moment: Moment
 ) -> None:

@@ -53,9 +53,9 @@ class Exchange:
         return exchange
 
     @classmethod
-    def recorded(cls, directory: Path) -> "Exchange":
+    def recorded(cls, directory: Path, *, now: Callable[[], datetime] | None = None) -> "Exchange":
         """The recorded rows in a directory, verbatim; nothing in it moves."""
-        exchange = cls()
+        exchange = cls(now=now)
         recordings.load(exchange, directory)
         return exchange
 

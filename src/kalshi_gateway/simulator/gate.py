@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -11,7 +12,7 @@ import httpx
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
-from . import refusals, spoiling, times
+from . import budgets, refusals, spoiling, times
 from .calls import Answer, Call, Operation
 from .exchange import Exchange
 from .faults import Fault
@@ -43,9 +44,7 @@ class Gate:
         if "reset" in by_kind:
             return await _break(scope)
         skew = timedelta(seconds=by_kind["clock"].seconds if "clock" in by_kind else 0)
-        answer = _instead(by_kind.values()) or await self._answer(scope, skew, by_kind)
-        if answer.status == 200:
-            answer = Answer(spoiling.spoiled(answer.body, faults))
+        answer = self._instead(faults) or await self._answer(scope, skew, by_kind)
         exchange.counters.statuses[answer.status] += 1
         date = exchange.clock.now() + skew
         headers = [
@@ -76,9 +75,25 @@ class Gate:
                 now_us,
                 halved="half_page" in faults,
             )
-            return await operation.handler(call)
+            answer = await operation.handler(call)
+            return replace(answer, body=spoiling.spoiled(answer.body, faults.values()))
         except refusals.Refused as refused:
             return Answer(refused.body, refused.status)
+
+    def _instead(self, faults: Iterable[Fault]) -> Answer | None:
+        """What a fault answers in the exchange's place."""
+        for fault in faults:
+            if fault.kind == "html":
+                return Answer(spoiling.HTML, fault.status, "text/html")
+            if fault.kind == "empty":
+                return Answer(b"", fault.status)
+            if fault.kind == "status" and fault.body is not None:
+                return Answer(fault.body.encode(), fault.status)
+            if fault.kind == "status":
+                limited = budgets.TOO_MANY[self.exchange.limits.refusal]
+                refused = limited() if fault.status == 429 else refusals.usual(fault.status)
+                return Answer(refused.body, fault.status)
+        return None
 
     def _identify(self, scope: Scope, now_us: int) -> Key | None:
         """Whose request it is; signing is optional where everyone may read."""
@@ -105,20 +120,6 @@ class Gate:
             exchange.counters.refused += 1
             raise
         exchange.counters.tokens[operation.bucket] += operation.cost
-
-
-def _instead(faults: Iterable[Fault]) -> Answer | None:
-    """What a fault answers in the exchange's place."""
-    for fault in faults:
-        if fault.kind == "html":
-            return Answer(spoiling.HTML, fault.status, "text/html")
-        if fault.kind == "empty":
-            return Answer(b"", fault.status)
-        if fault.kind == "status":
-            usual = refusals.usual(fault.status)
-            body = usual.body if fault.body is None else fault.body.encode()
-            return Answer(body, fault.status)
-    return None
 
 
 async def _hang(receive: Receive) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ def half(count: int) -> int:
     return math.ceil(count / 2)
 
 
-def spoiled(body: bytes, faults: list[Fault]) -> bytes:
+def spoiled(body: bytes, faults: Iterable[Fault]) -> bytes:
     """The body with rows and cursor as the faults want them."""
     for fault in faults:
         if fault.kind == "repeat_cursor":
@@ -59,7 +60,8 @@ def _rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
         if isinstance(listed, list):
             rows += listed
     rows += [answer[name] for name in ONES if isinstance(answer.get(name), dict)]
-    return rows
+    nested = [market for row in rows for market in row.get("markets") or []]
+    return rows + nested
 
 
 def _spoil(row: dict[str, Any], fault: Fault) -> None:
