@@ -1,4 +1,4 @@
-"""What most tests stand on: a database, the application, a client."""
+"""What most tests stand on: a database, a simulated exchange, the application, a client."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,6 +11,8 @@ from kalshi_gateway import migrate
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
 from kalshi_gateway.settings import Settings
+from kalshi_gateway.simulator import app as simulator
+from kalshi_gateway.simulator.exchange import Exchange
 from tests import postgres
 
 # structlog's own default draws tracebacks with all their variables, which takes seconds.
@@ -50,8 +52,15 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, database_url: str) -> FastAPI:
-    return create_app(settings, database_url=database_url)
+def exchange() -> Exchange:
+    """A small exchange of invented markets."""
+    return Exchange.generated(20)
+
+
+@pytest.fixture
+def app(settings: Settings, database_url: str, exchange: Exchange) -> FastAPI:
+    transport = httpx.ASGITransport(simulator.create_app(exchange))
+    return create_app(settings, database_url=database_url, exchange=transport)
 
 
 @pytest.fixture
