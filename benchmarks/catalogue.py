@@ -9,28 +9,31 @@ empty table in the same run.
 """
 
 import asyncio
+import io
 import multiprocessing
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import asyncpg
 import httpx
 from pydantic import SecretStr
 
 from kalshi_gateway import embedded, migrate, upstream
+from kalshi_gateway.db import leadership
 from kalshi_gateway.kalshi.client import Kalshi, http_client
 from kalshi_gateway.kalshi.wire import AccountLimits, BucketLimit
-from kalshi_gateway.markets.storing import MARKETS
-from kalshi_gateway.markets.sync import Sync
+from kalshi_gateway.markets.catalogue import Catalogue
+from kalshi_gateway.markets.sync import JOB, WRITER_SETTINGS, Writer
 from kalshi_gateway.metrics import Metrics
 from kalshi_gateway.settings import Settings
 
@@ -64,12 +67,12 @@ class Run:
 def exchange(markets: int, limited: bool, pipe: Connection) -> None:
     """A child process: the simulated exchange, still until it is told to move."""
     from kalshi_gateway.simulator.exchange import Exchange
-    from kalshi_gateway.simulator.serve import serve
+    from kalshi_gateway.simulator.serve import server
 
     made = Exchange.generated(markets, seed=1)
     made.limits.on = limited
     pipe.send(made.keys.issue(kind="ed25519", tier="basic"))
-    asyncio.run(serve(made, "127.0.0.1", PORT))
+    asyncio.run(server(made, "127.0.0.1", PORT).serve())
 
 
 @contextmanager
@@ -100,11 +103,24 @@ def wait_for_exchange() -> None:
     raise SystemExit("the simulated exchange did not come up")
 
 
-async def synced(url: str, kalshi: Kalshi) -> Run:
+@asynccontextmanager
+async def writing(url: str, kalshi: Kalshi) -> AsyncIterator[Writer]:
+    """The writer of a running gateway: it leads, and has learnt what the database holds."""
+    async with leadership(url, JOB, WRITER_SETTINGS) as conn:
+        if conn is None:
+            raise SystemExit("somebody else writes this catalogue")
+        catalogue = Catalogue(kalshi.drift)
+        await catalogue.load(conn)
+        minute = timedelta(minutes=1)
+        yield Writer(
+            conn, kalshi, catalogue, changes_every=minute, prices_every=minute, progress=None
+        )
+
+
+async def synced(writer: Writer) -> Run:
+    """Everything walked once."""
     started, cpu = time.perf_counter(), time.process_time()
-    walked = await Sync(
-        url, kalshi, changes_every=timedelta(minutes=1), prices_every=timedelta(minutes=5)
-    ).once()
+    walked = await writer.everything()
     markets = [walk for walk in walked if walk.scope.startswith("markets:")]
     incomplete = [walk.scope for walk in walked if not walk.complete]
     if incomplete:
@@ -118,30 +134,28 @@ async def synced(url: str, kalshi: Kalshi) -> Run:
     )
 
 
-async def copied(url: str, schema: str) -> list[float]:
-    """Rows per second of COPY of the stored rows into an empty table, a few times."""
+async def copy_rates(url: str) -> tuple[float, float]:
+    """Rows per second of bare COPY: into a table with a primary key only, and into one like ours.
+
+    The rows are read back and written in Postgres's own binary form, so that nothing but COPY is
+    at work: no reading, no encoding.
+    """
     conn = await asyncpg.connect(url)
-    columns = [
-        c if c != "search" else "tsvector_to_array(search) AS search" for c in MARKETS.columns
-    ]
-    rows = [tuple(row) for row in await conn.fetch(f"SELECT {', '.join(columns)} FROM instruments")]
+    rows = io.BytesIO()
+    await conn.copy_from_table("instruments", output=rows, format="binary")
+    count = await conn.fetchval("SELECT count(*) FROM instruments")
     rates = []
-    for _ in range(ROUNDS):
-        await conn.execute(schema)
+    for like in ("", " INCLUDING ALL"):
+        await conn.execute(f"CREATE TABLE bare (LIKE instruments{like})")
+        if not like:
+            await conn.execute("ALTER TABLE bare ADD PRIMARY KEY (ticker)")
+        rows.seek(0)
         started = time.perf_counter()
-        await conn.copy_records_to_table("bare", records=rows, columns=MARKETS.columns)
-        rates.append(len(rows) / (time.perf_counter() - started))
+        await conn.copy_to_table("bare", source=rows, format="binary")
+        rates.append(count / (time.perf_counter() - started))
         await conn.execute("DROP TABLE bare")
     await conn.close()
-    return rates
-
-
-PRIMARY_KEY_ONLY = f"""
-    CREATE TABLE bare AS SELECT
-    {", ".join(c if c != "search" else "NULL::text[] AS search" for c in MARKETS.columns)}
-    FROM instruments WITH NO DATA;
-    ALTER TABLE bare ADD PRIMARY KEY (ticker)
-"""
+    return rates[0], rates[1]
 
 
 async def measure(markets: int, folder: Path) -> None:
@@ -158,35 +172,52 @@ async def measure(markets: int, folder: Path) -> None:
 
 
 async def in_budget(url: str, key: tuple[str, str]) -> None:
-    print("\nWithin the Basic tier's budget (200 tokens a second, half of it for this)")
+    print("\nWithin the Basic tier's budget: 200 tokens a second, half of it for background work")
     async with http_client(BASE_URL) as http:
         kalshi = line(http, key)
         await upstream.learn(kalshi, signed=True)
-        print((await synced(url, kalshi)).line("first sync"))
-        print((await synced(url, kalshi)).line("again, unchanged"))
-        spent = await http.get(f"http://127.0.0.1:{PORT}/_simulator/counters")
-        print(f"  the exchange counted: {spent.text[:400]}")
+        async with writing(url, kalshi) as writer:
+            print((await synced(writer)).line("first sync"))
+            print((await synced(writer)).line("again, unchanged"))
+            before = await counted(http)
+            started = time.perf_counter()
+            await writer.changes()
+            seconds = time.perf_counter() - started
+            after = await counted(http)
+    print(f"one round of changes: {after['total'] - before['total']} requests, {seconds:.1f} s")
+    print(f"the exchange counted: {after['requests']}, refused {after['refused']}")
+
+
+async def counted(http: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await http.get(f"http://127.0.0.1:{PORT}/_simulator/counters")).json()
+    return found
 
 
 async def at_full_speed(url: str, key: tuple[str, str]) -> None:
-    print("\nWithout limits, each beside COPY in the same round")
+    print("\nWithout limits, beside COPY of the same rows in the same round")
     firsts, agains = [], []
-    async with http_client(BASE_URL) as http:
-        for _ in range(ROUNDS):
-            await emptied(url)
+    bares, indexeds = [], []
+    for _ in range(ROUNDS):
+        await emptied(url)
+        async with http_client(BASE_URL) as http:
             kalshi = line(http, key)
             kalshi.budget.learn(UNLIMITED, None)
-            first = await synced(url, kalshi)
-            again = await synced(url, kalshi)
-            print(first.line("first sync"))
-            print(again.line("again, unchanged"))
-            firsts.append(first.rows / first.seconds)
-            agains.append(again.rows / again.seconds)
-    bare = await copied(url, PRIMARY_KEY_ONLY)
-    print(f"COPY, primary key only: {', '.join(f'{rate:.0f}' for rate in bare)} rows/s")
-    print(f"first sync / COPY      {median(firsts) / median(bare):.2f}")
-    print(f"unchanged / first sync {median(agains) / median(firsts):.1f}")
-    print(f"unchanged / COPY       {median(agains) / median(bare):.1f}")
+            async with writing(url, kalshi) as writer:
+                first, again = await synced(writer), await synced(writer)
+        bare, indexed = await copy_rates(url)
+        bares.append(bare)
+        indexeds.append(indexed)
+        firsts.append(first.rows / first.seconds)
+        agains.append(again.rows / again.seconds)
+        print(first.line("first sync"))
+        print(again.line("again, unchanged"))
+        print(f"{'COPY, primary key only':<34} {'':>37} {bare:>9.0f} rows/s")
+        print(f"{'COPY, and all indexes':<34} {'':>37} {indexed:>9.0f} rows/s")
+    first_rate, again_rate = median(firsts), median(agains)
+    print(f"first sync / COPY, primary key only  {first_rate / median(bares):.2f}")
+    print(f"first sync / COPY, and all indexes   {first_rate / median(indexeds):.2f}")
+    print(f"unchanged  / COPY, primary key only  {again_rate / median(bares):.2f}")
+    print(f"unchanged  / first sync              {again_rate / first_rate:.1f}")
     print(f"largest resident size  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 
 

@@ -4,8 +4,8 @@ import asyncio
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -44,7 +44,8 @@ async def demo(
             gateway_catalogue_refresh_seconds=5,
             gateway_price_refresh_seconds=10,
         )
-        async with _running(exchange, exchange_port), database_url(settings) as url:
+        serving = serve_exchange(exchange, LOOPBACK, exchange_port)
+        async with beside(serving, "exchange"), database_url(settings) as url:
             await migrate.to_head(url)
             app = create_app(settings, database_url=url, bind_host=LOOPBACK)
             gateway = server(app, LOOPBACK, port)
@@ -55,11 +56,7 @@ async def demo(
 async def simulator(port: int, recordings: Path | None, markets: int, seed: int) -> None:
     """Only the exchange."""
     exchange = await asyncio.to_thread(_exchange, recordings, markets, seed)
-    sys.stdout.write(f"Simulated exchange: http://{LOOPBACK}:{port}/trade-api/v2\n")
-    sys.stdout.flush()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(exchange.live())
-        await serve_exchange(exchange, LOOPBACK, port)
+    await serve_exchange(exchange, LOOPBACK, port, _say)
 
 
 def _exchange(recordings: Path | None, markets: int, seed: int) -> Exchange:
@@ -78,19 +75,6 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
         # As root the database runs as another user, who must pass through.
         Path(folder).chmod(0o711)
         yield make_data_dir(Path(folder) / "data")
-
-
-@asynccontextmanager
-async def _running(exchange: Exchange, port: int) -> AsyncIterator[None]:
-    """The exchange over HTTP, living, until the block ends."""
-    serving = asyncio.create_task(serve_exchange(exchange, LOOPBACK, port), name="exchange")
-    living = asyncio.create_task(exchange.live(), name="exchange lives")
-    try:
-        yield
-    finally:
-        living.cancel()
-        serving.cancel()
-        await asyncio.wait([serving, living])
 
 
 async def _welcome(gateway: Server, app: FastAPI, exchange: Exchange, recorded: bool) -> None:
@@ -134,4 +118,9 @@ def _tell_what_was_recorded(exchange: Exchange) -> None:
     sys.stdout.write(f"\nRecorded and served: {served}\nSet aside:\n")
     for reason, count in reasons.most_common():
         sys.stdout.write(f"  {count:>4} {reason}\n")
+    sys.stdout.flush()
+
+
+def _say(url: str) -> None:
+    sys.stdout.write(f"Simulated exchange: {url}\n")
     sys.stdout.flush()

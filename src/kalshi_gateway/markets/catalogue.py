@@ -126,12 +126,12 @@ class Catalogue:
         """A page of series, and what it changes for their events."""
         batch = Batch(storing.SERIES)
         fresh: dict[str, tuple[Series, int]] = {}
-        for raw in await self._new(rows, batch, _ticker_of, self._series_digests):
+        for raw, digest in await self._new(rows, batch, _ticker_of, self._series_digests):
             row = read(wire.Series, raw, endpoint="/series", drift=self._drift)
             if row is None:
                 batch.set_aside += 1
                 continue
-            series, digest = families.series_from_wire(row, as_of), storing.digest(raw)
+            series = families.series_from_wire(row, as_of)
             batch.seen.append(series.ticker)
             fresh[series.ticker] = series, digest
             batch.records[series.ticker] = storing.series_record(
@@ -151,13 +151,13 @@ class Catalogue:
         """A page of events."""
         batch = Batch(storing.EVENTS)
         fresh: dict[str, tuple[Event, int]] = {}
-        for raw in await self._new(rows, batch, _event_ticker_of, self._event_digests):
+        for raw, digest in await self._new(rows, batch, _event_ticker_of, self._event_digests):
             row = read(wire.Event, raw, endpoint="/events", drift=self._drift)
             if row is None:
                 batch.set_aside += 1
                 continue
             series = self._series.get(row.series_ticker or "")
-            event, digest = families.event_from_wire(row, series, as_of), storing.digest(raw)
+            event = families.event_from_wire(row, series, as_of)
             batch.seen.append(event.event_ticker)
             fresh[event.event_ticker] = event, digest
             batch.records[event.event_ticker] = storing.event_record(
@@ -178,7 +178,7 @@ class Catalogue:
         fresh: dict[str, int] = {}
         missing: set[str] = set()
         touched: set[str] = set()
-        for raw in await self._new(rows, batch, _ticker_of, self._digests):
+        for raw, digest in await self._new(rows, batch, _ticker_of, self._digests):
             row = read(wire.Market, raw, endpoint="/markets", drift=self._drift)
             if row is None:
                 batch.set_aside += 1
@@ -187,7 +187,6 @@ class Catalogue:
             if family is None:
                 family = NO_FAMILY
                 missing.add(row.event_ticker)
-            digest = storing.digest(raw)
             batch.seen.append(row.ticker)
             fresh[row.ticker] = digest
             touched.add(row.event_ticker)
@@ -209,22 +208,23 @@ class Catalogue:
         batch: Batch,
         identity: msgspec.json.Decoder[_Ticker] | msgspec.json.Decoder[_EventTicker],
         known: dict[str, int],
-    ) -> list[msgspec.Raw]:
-        """The rows that say something we do not know; the others are merely seen."""
+    ) -> list[tuple[msgspec.Raw, int]]:
+        """The rows that say something we do not know, with digests; the others are merely seen."""
         new = []
         for number, raw in enumerate(rows):
             if number % 512 == 511:
                 await asyncio.sleep(0)
+            digest = storing.digest(raw)
             try:
                 named = identity.decode(raw)
             except msgspec.MsgspecError:
-                new.append(raw)  # `read` will say what is wrong with it
+                new.append((raw, digest))  # `read` will say what is wrong with it
                 continue
             key = named.ticker if isinstance(named, _Ticker) else named.event_ticker
-            if known.get(key) == storing.digest(raw):
+            if known.get(key) == digest:
                 batch.seen.append(key)
             else:
-                new.append(raw)
+                new.append((raw, digest))
         return new
 
     def _know_event(self, event: Event, digest: int) -> None:

@@ -144,7 +144,9 @@ class Lookup:
         family = family_of(event, series)
         markets = []
         for raw in wire.nested_markets(answer.raw):
-            market = read(wire.Market, raw, endpoint="/events/{event_ticker}", drift=self._kalshi.drift)
+            market = read(
+                wire.Market, raw, endpoint="/events/{event_ticker}", drift=self._kalshi.drift
+            )
             if market is not None:
                 markets.append(storing.market_record(market, family, storing.digest(raw), as_of))
         async with self._database.driver() as conn, conn.transaction():

@@ -121,7 +121,12 @@ class Tiers:
         except errors.NotFound:
             page = await self._kalshi.historical_candles(ticker, **asked)
         rows = [
-            read(wire.Candle, raw, endpoint="/markets/{ticker}/candlesticks", drift=self._kalshi.drift)
+            read(
+                wire.Candle,
+                raw,
+                endpoint="/markets/{ticker}/candlesticks",
+                drift=self._kalshi.drift,
+            )
             for raw in page.rows
         ]
         found = [tape.candle_from_wire(row) for row in rows if row is not None]
