@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from kalshi_gateway.simulator.exchange import Exchange
+from kalshi_gateway.simulator.generator import Generator
 from kalshi_gateway.simulator.themes import families
 
 from .asking import walk
@@ -125,15 +126,18 @@ def test_no_quote_is_told_by_sentinels(large: Exchange) -> None:
     }
 
 
-def test_some_markets_settle_in_between() -> None:
+def test_some_markets_settle_in_between(large: Exchange) -> None:
     """Scalar results are rare, and come with their value."""
-    exchange = Exchange.generated(30_000, seed=2, now=Moment())
-    settled = [row for row in rows(exchange) if row["status"] == "finalized"]
+    source = Generator(2, large.clock.micros(), large.catalogue.cutoff_us)
+    events = [source.event(source.pick(), "settled") for _ in range(400)]
+    settled = [json.loads(entry.bytes()) for _, fresh in events for entry in fresh]
 
     scalar = [row for row in settled if row["result"] == "scalar"]
     assert scalar
+    assert len(scalar) < len(settled) / 50
     assert all("0.0000" < row["settlement_value_dollars"] < "1.0000" for row in scalar)
     assert {row["result"] for row in settled} == {"yes", "no", "scalar"}
+    assert {row["status"] for row in settled} == {"finalized"}
 
 
 def test_at_most_one_of_exclusive_markets_is_won(large: Exchange) -> None:

@@ -1,6 +1,7 @@
 """An invented catalogue, the same for the same seed and time."""
 
 import random
+from collections import Counter
 from itertools import accumulate
 
 from . import combos, quotes, times, wire
@@ -14,6 +15,8 @@ from .themes.family import Family, Occasion, Outcome
 
 # A twentieth as many combos as markets; on the exchange they are the great majority.
 MARKETS_PER_COMBO = 20
+# More events than this and a family reaches over more days, or it would find none still free.
+EVENTS_PER_SPREAD = 12
 NEVER = "0001-01-01T00:00:00Z"
 FOREVER = "9999-12-31T23:59:59Z"
 
@@ -28,6 +31,7 @@ class Generator:
         self.families = families()
         self._weights = list(accumulate(family.weight for family in self.families))
         self._tickers: set[str] = set()
+        self._drawn: Counter[str] = Counter()
 
     def fill(self, catalogue: Catalogue, markets: int) -> None:
         """Fill an empty catalogue with so many markets and some combos."""
@@ -122,7 +126,8 @@ class Generator:
         self, family: Family, phase: Phase, created_us: int | None
     ) -> tuple[Schedule, Occasion, str]:
         """An occasion whose ticker is new; a busy family spreads over more days."""
-        spread = 1
+        self._drawn[family.ticker] += 1
+        spread = 1 + self._drawn[family.ticker] // EVENTS_PER_SPREAD
         while True:
             schedule = draw_schedule(self.rng, self.now_us, self.cutoff_us, phase, spread)
             if created_us is not None:

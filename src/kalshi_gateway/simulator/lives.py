@@ -96,7 +96,7 @@ def _span(rng: Random, now_us: int, cutoff_us: int, phase: Phase, spread: int) -
         return opens, now_us + int(rng.uniform(0.05, 20 * spread) * day)
     if phase == "unopened":
         opens = now_us + int(rng.uniform(0.01, 5 * spread) * day)
-        return opens, opens + int(rng.uniform(0.5, 20) * day)
+        return opens, opens + int(rng.uniform(0.5, 20 * spread) * day)
     if phase == "closed":
         # Most wait for minutes, a long tail for more than a year (production, 2026-09).
         days = rng.uniform(300, 500) if rng.random() < 0.05 else rng.expovariate(0.8) * spread

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from random import Random
 
-from .family import Family, Occasion, Outcome, above, choices, code, day, spoken
+from .family import Family, Occasion, Outcome, above, choices, code, day, greater, spoken
 from .leagues import LEAGUES, League
 
 Draw = Callable[[Random, datetime], Occasion]
@@ -22,7 +22,14 @@ DETAILS = (
 
 
 def families() -> list[Family]:
-    """Every kind of market of every league."""
+    """Every kind of market of every league, and the wins of every team."""
+    return [
+        *(_wins(league, key) for league in LEAGUES for key in league.teams),
+        *_of_leagues(),
+    ]
+
+
+def _of_leagues() -> list[Family]:
     return [
         family for league in LEAGUES for family in (
             _family(league, "GAME", "Game", _winner(league), exclusive=True, weight=3.0),
@@ -209,6 +216,23 @@ def _player(league: League) -> Draw:
         )
 
     return draw
+
+
+def _wins(league: League, key: str) -> Family:
+    name = league.teams[key]
+
+    def draw(rng: Random, date: datetime) -> Occasion:
+        subject = f"the number of {name}'s wins in {league.name} until {spoken(date)}"
+        values = [count + 0.5 for count in range(2, 14)]
+        return Occasion(
+            suffix=day(date),
+            title=f"{name} wins this season?",
+            sub_title=f"Until {spoken(date)}",
+            outcomes=greater(values, rng.uniform(3, 13), 1.2, subject),
+            product=_product(league, "Win totals"),
+        )
+
+    return _family(league, f"WINS{key}", f"wins: {name}", draw, weight=0.15)
 
 
 def _champion(league: League) -> Draw:
