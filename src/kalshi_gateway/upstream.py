@@ -11,9 +11,9 @@ from .kalshi.budget import Bucket, Lane
 from .kalshi.client import Kalshi
 from .kalshi.drift import Difference, Drift
 from .kalshi.errors import KalshiError
-from .kalshi.signing import ApiKey, Signer
+from .kalshi.signing import ApiKey, Signer, UnusableKey
 from .metrics import Metrics
-from .settings import Settings
+from .settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
 
@@ -71,11 +71,15 @@ def kalshi(settings: Settings, http: httpx.AsyncClient, metrics: Metrics) -> Kal
 
 
 def signer(settings: Settings) -> Signer | None:
-    """Signs with the service's key, and only for the host it was given for."""
+    """Signs with the service's key, and only for its host; `SettingsError` if it is no key."""
     if settings.service_key is None:
         return None
     key_id, pem = settings.service_key
-    return Signer(ApiKey.from_pem(key_id, pem.get_secret_value()), settings.kalshi_base_url)
+    try:
+        key = ApiKey.from_pem(key_id, pem.get_secret_value())
+    except UnusableKey as error:
+        raise SettingsError([f"KALSHI_API_SECRET: {error}"]) from None
+    return Signer(key, settings.kalshi_base_url)
 
 
 async def learn(kalshi: Kalshi, *, signed: bool) -> None:

@@ -12,7 +12,6 @@ from kalshi_gateway.db import Database
 from kalshi_gateway.errors import GatewayError
 from kalshi_gateway.kalshi.client import Kalshi, http_client
 from kalshi_gateway.kalshi.errors import KalshiError, KeyRejected
-from kalshi_gateway.kalshi.signing import UnusableKey
 from kalshi_gateway.metrics import Metrics
 from kalshi_gateway.settings import Settings, SettingsError
 from kalshi_gateway.units import to_json
@@ -83,9 +82,9 @@ async def _database(found: Settings) -> AsyncIterator[Finding]:
 async def _exchange(found: Settings) -> AsyncIterator[Finding]:
     try:
         signed = upstream.signer(found) is not None
-    except UnusableKey as error:
+    except SettingsError as error:
         advice = "download the key anew, or point KALSHI_API_SECRET_FILE to it"
-        yield Finding("key", ok=False, found=str(error), advice=advice)
+        yield Finding("key", ok=False, found=error.mistakes[0], advice=advice)
         return
     async with http_client(found.kalshi_base_url) as http:
         kalshi = upstream.kalshi(found, http, Metrics())

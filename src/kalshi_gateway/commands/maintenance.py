@@ -16,7 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from kalshi_gateway import logs, settings, upstream
+from kalshi_gateway import documents, logs, settings, upstream
 from kalshi_gateway import migrate as migrations
 from kalshi_gateway.app import create_app
 from kalshi_gateway.errors import GatewayError
@@ -69,7 +69,7 @@ async def sync(*, as_json: bool) -> bool:
 def openapi() -> str:
     """The API description; nothing is opened for it."""
     app = create_app(settings.Settings.model_construct(), database_url="postgresql://localhost")
-    return json.dumps(app.openapi(), indent=2)
+    return json.dumps(documents.description(app), indent=2)
 
 
 class _Bars:

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from kalshi_gateway import logs, migrate, settings
+from kalshi_gateway import logs, migrate, settings, upstream
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
+from kalshi_gateway.protocol import CarefulProtocol
 from kalshi_gateway.tokens import repository as tokens
 
 from .database import database_url
@@ -25,6 +26,7 @@ async def serve(host: str, port: int) -> None:
     """Serve until told to stop."""
     found = settings.load()
     logs.configure(found.gateway_log_format, found.gateway_log_level)
+    upstream.signer(found)
     async with database_url(found) as url:
         await migrate.to_head(url)
         if found.gateway_auth == "token":
@@ -65,6 +67,7 @@ def server(app: FastAPI, host: str, port: int) -> Server:
             host=host,
             port=port,
             loop="none",
+            http=CarefulProtocol,
             ws="none",
             access_log=False,
             log_config=None,
