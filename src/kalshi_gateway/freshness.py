@@ -1,14 +1,14 @@
 """How old an answer is, and how we say so."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
 from .kalshi.errors import KalshiError
+from .kalshi.flights import Flights
 from .units import Moment, moment
 
 T = TypeVar("T")
@@ -38,14 +38,15 @@ class Standing:
     as_of: datetime | None
     fresh_for_seconds: float
     complete: bool = True
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    overdue: bool = False  # it was to be renewed, and could not be
 
     def meta(self, *, source: Source = "cache", total: int | None = None) -> Meta:
         age = None if self.as_of is None else datetime.now(UTC) - self.as_of
         return Meta(
             as_of=moment(self.as_of),
             age_seconds=None if age is None else max(0, int(age.total_seconds())),
-            stale=age is None or age.total_seconds() > self.fresh_for_seconds,
+            stale=self.overdue or age is None or age.total_seconds() > self.fresh_for_seconds,
             source=source,
             complete=self.complete,
             warnings=self.warnings,
@@ -61,23 +62,28 @@ class Kept(Generic[T]):
     ) -> None:
         self._ask = ask
         self._fresh_for = fresh_for
-        self._value: tuple[T, datetime] | None = None
-        self._asking = asyncio.Lock()
+        self._known: tuple[T, datetime] | None = None
+        self._flights = Flights()
 
     async def get(self) -> tuple[T, Standing]:
         """The answer and how it stands; raises what asking raised when nothing is known yet."""
         failure: KalshiError | None = None
-        async with self._asking:
-            if self._value is None or datetime.now(UTC) - self._value[1] > self._fresh_for:
-                try:
-                    self._value = await self._ask()
-                except KalshiError as error:
-                    if self._value is None:
-                        raise
-                    failure = error
-            value, as_of = self._value
+        known = self._known
+        if known is None or datetime.now(UTC) - known[1] > self._fresh_for:
+            try:
+                known = await self._flights.share("renewal", self._renew)
+            except KalshiError as error:
+                if known is None:
+                    raise
+                failure = error
+        value, as_of = known
         return value, Standing(
             as_of=as_of,
             fresh_for_seconds=self._fresh_for.total_seconds(),
             warnings=() if failure is None else (f"the exchange could not be asked: {failure}",),
+            overdue=failure is not None,
         )
+
+    async def _renew(self) -> tuple[T, datetime]:
+        self._known = known = await self._ask()
+        return known

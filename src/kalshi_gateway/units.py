@@ -10,6 +10,10 @@ from pydantic import BaseModel, PlainSerializer, WithJsonSchema
 MICRODOLLARS_PER_DOLLAR = 1_000_000
 CENTICONTRACTS_PER_CONTRACT = 100
 
+#: The years of a moment that can be meant; the exchange sends others, too.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
 _NUMBER = {"type": "number"}
 
 Dollars = Annotated[
@@ -40,7 +44,7 @@ Moment = Annotated[
 
 def moment(value: datetime | None) -> datetime | None:
     """The same instant in UTC and whole seconds; years outside 1970 to 2200 are unknown."""
-    if value is None or not 1970 <= value.year <= 2200:
+    if value is None or not EARLIEST <= value <= LATEST:
         return None
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
