@@ -16,6 +16,7 @@ LATEST = datetime(2200, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 _NUMBER = {"type": "number"}
 
+Number = Annotated[Decimal, WithJsonSchema({**_NUMBER, "description": "All digits exact."})]
 Dollars = Annotated[
     Decimal, WithJsonSchema({**_NUMBER, "description": "Dollars, all digits exact."})
 ]

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
 
 from kalshi_gateway.kalshi import wire
-from kalshi_gateway.units import Moment, moment
+from kalshi_gateway.units import Moment, Number, moment
 
 from . import naming
 from .market import Family
@@ -36,7 +35,7 @@ class Series:
     settlement_sources: tuple[SettlementSource, ...]
     contract_terms_url: str | None
     fee_type: str | None
-    fee_multiplier: Annotated[Decimal | None, Field(description="Scales the fee formula.")]
+    fee_multiplier: Annotated[Number | None, Field(description="Scales the fee formula.")]
     exchange_index: Annotated[int | None, Field(description="The shard of its next events.")]
     updated_at: Moment
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from kalshi_gateway.kalshi import wire
-from kalshi_gateway.units import Contracts, Dollars, Moment, Price, moment
+from kalshi_gateway.units import Contracts, Dollars, Moment, Number, Price, moment
 
 from . import naming
 
@@ -37,8 +37,8 @@ class Strike:
     """What decides a market with a number in its question."""
 
     type: Annotated[str | None, Field(examples=["greater"])]
-    floor: Decimal | None
-    cap: Decimal | None
+    floor: Number | None
+    cap: Number | None
 
 
 @dataclass(frozen=True, slots=True)
