@@ -48,6 +48,7 @@ IMPORTED_ONLY_BY = {
     "protocol": ["commands"],
     "tables": ["*.repository", "*.storing"],
     **{router: ["app"] for router in ROUTERS},
+    "documents": ["app", "commands"],  # `openapi` prints the description
 }
 
 #: What stands outside the rooms: it knows them all, and none of them knows it.

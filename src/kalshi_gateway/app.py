@@ -23,6 +23,7 @@ from .db import Database
 from .dependencies import Resources
 from .exchange import router as exchange_router
 from .exchange.exchange import ExchangeWatch
+from .hot import Hot
 from .kalshi.client import http_client
 from .limits import Limits, LocalOnly
 from .markets import families_router as families
@@ -120,6 +121,7 @@ def layers(settings: Settings, metrics: Metrics) -> list[Middleware]:
     return [
         entrance,
         *([Middleware(with_cors)] if origins else []),
+        Middleware(Hot),
         Middleware(Bounded, limits=limits),
     ]
 

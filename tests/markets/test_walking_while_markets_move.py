@@ -154,7 +154,10 @@ async def go_on(database: Database, changes: list[tuple[int, Figures]]) -> set[s
 
 
 async def a_page(client: Client, params: dict[str, Any]) -> tuple[list[str], str | None]:
-    response = await client.get("/kalshi/markets", params=params)
+    # What the application gave a moment ago it may give again, unless it is asked for more.
+    response = await client.get(
+        "/kalshi/markets", params=params, headers={"Cache-Control": "no-cache"}
+    )
     assert response.status_code == 200, response.text
     page = response.json()
     return [market["ticker"] for market in page["markets"]], page["next_cursor"]

@@ -56,6 +56,12 @@ class Exchange:
     schedule: tuple[Session, ...]
     maintenance_windows: tuple[Window, ...]
     next_pause: Pause | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeDetail(Exchange):
+    """The exchange as a whole, and how old that is."""
+
     meta: Meta
 
 
@@ -67,13 +73,13 @@ class ExchangeWatch:
         self._status = Kept(self._ask_status, STATUS_FRESH_FOR)
         self._schedule = Kept(self._ask_schedule, SCHEDULE_FRESH_FOR)
 
-    async def exchange(self) -> Exchange:
-        """Status and schedule together; the older of the two says how old they are."""
+    async def exchange(self) -> tuple[Exchange, Standing]:
+        """Status and schedule together; the status says how old they are."""
         status, standing = await self._status.get()
         schedule, schedule_standing = await self._schedule.get()
         warnings = standing.warnings + schedule_standing.warnings
         now = datetime.now(UTC)
-        return Exchange(
+        told = Exchange(
             exchange_active=status.exchange_active,
             trading_active=status.trading_active,
             resumes_at=moment(status.exchange_estimated_resume_time),
@@ -93,8 +99,8 @@ class ExchangeWatch:
                 for window in schedule.maintenance_windows or ()
             ),
             next_pause=next_pause(schedule, now),
-            meta=Standing(standing.as_of, standing.fresh_for_seconds * 2, warnings=warnings).meta(),
         )
+        return told, Standing(standing.as_of, standing.fresh_for_seconds * 2, warnings=warnings)
 
     async def _ask_status(self) -> tuple[wire.ExchangeStatus, datetime]:
         answer = await self._kalshi.exchange_status()

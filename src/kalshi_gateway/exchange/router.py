@@ -5,16 +5,16 @@ from fastapi import APIRouter, Response
 from kalshi_gateway import answers
 from kalshi_gateway.dependencies import CatalogueProgress, Exchange, Upstream, requires
 
-from .exchange import Exchange as ExchangeAnswer
+from .exchange import ExchangeDetail
 from .status import GatewayStatus, gateway_status
 
 router = APIRouter(prefix="/kalshi", tags=["Exchange"], dependencies=[requires("read")])
 
 
-@router.get("/exchange", response_model=ExchangeAnswer)
+@router.get("/exchange", response_model=ExchangeDetail)
 async def read_exchange(watch: Exchange) -> Response:
     """Whether the exchange is open, shard by shard, its week, and when it pauses next."""
-    return answers.made(await watch.exchange())
+    return answers.kept(*await watch.exchange())
 
 
 @router.get("/status", response_model=GatewayStatus)

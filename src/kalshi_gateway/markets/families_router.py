@@ -29,7 +29,7 @@ async def list_events(
     if not page:
         paging.refuse_if_nothing_is_known(standing)
     bodies = (_with_markets(row.body, inside.get(row.place.name, [])) for row in page)
-    return answers.listed("events", bodies, next_cursor, standing.meta(total=total))
+    return answers.listed("events", bodies, next_cursor, standing, total=total)
 
 
 @router.get("/events/{event_ticker}", response_model=EventDetail)
@@ -44,7 +44,7 @@ async def read_event(
     async with database.driver() as conn:
         inside = await repository.markets_of(conn, [event_ticker])
     standing = await progress.family(as_of)
-    return answers.detailed(_with_markets(body, inside[event_ticker]), standing.meta())
+    return answers.detailed(_with_markets(body, inside[event_ticker]), standing)
 
 
 @router.get("/series", response_model=SeriesList)
@@ -58,7 +58,7 @@ async def list_series(
     page, next_cursor = paging.cut(rows, listing)
     if not page:
         paging.refuse_if_nothing_is_known(standing)
-    return answers.listed("series", (row.body for row in page), next_cursor, standing.meta())
+    return answers.listed("series", (row.body for row in page), next_cursor, standing)
 
 
 @router.get("/series/{series_ticker}", response_model=SeriesDetail)
@@ -70,7 +70,7 @@ async def read_series(
     """One series; one that only the exchange knows is fetched."""
     body, as_of = await lookup.series(series_ticker)
     standing = await progress.family(as_of)
-    return answers.detailed(body, standing.meta())
+    return answers.detailed(body, standing)
 
 
 @router.get("/categories", response_model=CategoryList)
@@ -81,7 +81,7 @@ async def list_categories(database: Database, progress: CatalogueProgress) -> Re
         categories = await repository.facets(conn)
     if not categories:
         paging.refuse_if_nothing_is_known(standing)
-    return answers.made(CategoryList(categories, standing.meta()))
+    return answers.kept({"categories": categories}, standing)
 
 
 def _with_markets(body: str, markets: list[str]) -> str:

@@ -14,7 +14,7 @@ from kalshi_gateway.dependencies import (
     requires,
 )
 from kalshi_gateway.errors import FieldError, Unprocessable
-from kalshi_gateway.freshness import Meta, Standing
+from kalshi_gateway.freshness import Standing
 
 from . import paging, repository
 from .answers import BookDetail, CandleList, MarketDetail, MarketList, TradeList
@@ -49,8 +49,8 @@ async def list_markets(
     page, next_cursor = paging.cut(rows, listing)
     if not page:
         paging.refuse_if_nothing_is_known(standing)
-    meta = standing.meta(total=total)
-    return answers.listed("markets", (row.body for row in page), next_cursor, meta)
+    bodies = (row.body for row in page)
+    return answers.listed("markets", bodies, next_cursor, standing, total=total)
 
 
 @router.get("/{ticker}", response_model=MarketDetail)
@@ -60,7 +60,7 @@ async def read_market(
     """One market with its rules; one that only the exchange knows is fetched."""
     found = await lookup.market(ticker)
     standing = await progress.one(found.status, found.as_of)
-    return answers.detailed(found.body, standing.meta(), found.rules)
+    return answers.detailed(found.body, standing, found.rules)
 
 
 @router.get("/{ticker}/orderbook", response_model=BookDetail)
@@ -71,8 +71,7 @@ async def read_order_book(
 ) -> Response:
     """Both sides of the book, best level first, in YES prices."""
     book, as_of = await tiers.book(ticker, depth)
-    meta = Standing(as_of, JUST_ASKED_SECONDS).meta(source="kalshi")
-    return answers.made(BookDetail(book.ticker, book.bids, book.asks, meta=meta))
+    return answers.asked(book, Standing(as_of, JUST_ASKED_SECONDS))
 
 
 @router.get("/{ticker}/trades", response_model=TradeList)
@@ -89,8 +88,8 @@ async def list_trades(
     place = NEWEST if cursor is None else cursors.unpack(cursor, asked, TapePlace)
     found = await tiers.trades(ticker, start=start, end=end, place=place, limit=limit)
     older = None if found.older is None else cursors.pack(found.older, asked)
-    meta = _just_asked(found.as_of, found.set_aside, "trades")
-    return answers.made(TradeList(tuple(found.trades), older, meta))
+    shown = {"trades": found.trades, "next_cursor": older}
+    return answers.asked(shown, _just_asked(found.as_of, found.set_aside, "trades"))
 
 
 @router.get("/{ticker}/candles", response_model=CandleList)
@@ -106,8 +105,8 @@ async def list_candles(
     since = start or until - USUAL_SPAN[period]
     _check_span(since, until, period)
     found = await tiers.candles(ticker, start=since, end=until, period=period)
-    meta = _just_asked(found.as_of, found.set_aside, "candles")
-    return answers.made(CandleList(ticker, period, tuple(found.candles), meta))
+    shown = {"ticker": ticker, "period": period, "candles": found.candles}
+    return answers.asked(shown, _just_asked(found.as_of, found.set_aside, "candles"))
 
 
 def _check_span(since: datetime, until: datetime, period: Period) -> None:
@@ -120,7 +119,6 @@ def _check_span(since: datetime, until: datetime, period: Period) -> None:
     raise Unprocessable(f"start {message}.", errors=(FieldError("/query/start", message),))
 
 
-def _just_asked(as_of: datetime, set_aside: int, what: str) -> Meta:
+def _just_asked(as_of: datetime, set_aside: int, what: str) -> Standing:
     warnings = (f"{set_aside} {what} could not be read and are left out",) if set_aside else ()
-    standing = Standing(as_of, JUST_ASKED_SECONDS, complete=not set_aside, warnings=warnings)
-    return standing.meta(source="kalshi")
+    return Standing(as_of, JUST_ASKED_SECONDS, complete=not set_aside, warnings=warnings)

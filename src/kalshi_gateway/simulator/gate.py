@@ -42,7 +42,7 @@ class Gate:
         if "hang" in by_kind:
             return await _hang(receive)
         if "reset" in by_kind:
-            return await _break(scope)
+            return await _reset(scope, receive)
         skew = timedelta(seconds=by_kind["clock"].seconds if "clock" in by_kind else 0)
         answer = self._instead(faults) or await self._answer(scope, skew, by_kind)
         exchange.counters.statuses[answer.status] += 1
@@ -57,7 +57,7 @@ class Gate:
         if "truncate" in by_kind:
             part = answer.body[: len(answer.body) // 2]
             await send({"type": "http.response.body", "body": part, "more_body": True})
-            return await _break(scope)
+            return await _cut(scope, receive)
         return await send({"type": "http.response.body", "body": answer.body})
 
     async def _answer(self, scope: Scope, skew: timedelta, faults: dict[str, Fault]) -> Answer:
@@ -128,17 +128,30 @@ async def _hang(receive: Receive) -> None:
         pass
 
 
-async def _break(scope: Scope) -> None:
+async def _reset(scope: Scope, receive: Receive) -> None:
     """Break the connection: for real on a server, as httpx would tell it inside a process."""
-    cycle = getattr(scope.get(OUTER_SEND), "__self__", None)
-    transport = getattr(cycle, "transport", None)
-    if not isinstance(transport, asyncio.Transport):
+    transport = _transport(scope)
+    if transport is None:
         raise httpx.ReadError("connection reset by the exchange")
     raw = transport.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORTIVELY)
     transport.abort()
     # The server must have noticed before we return, or it would apologise for us.
-    disconnected = asyncio.Event()
-    asyncio.get_running_loop().call_soon(disconnected.set)
-    await disconnected.wait()
+    await _hang(receive)
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    """End the connection after what was sent so far."""
+    transport = _transport(scope)
+    if transport is None:
+        raise httpx.RemoteProtocolError("peer closed connection in the middle of the body")
+    transport.close()
+    await _hang(receive)
+
+
+def _transport(scope: Scope) -> asyncio.Transport | None:
+    """The server's own end of the connection; None where there is no server."""
+    cycle = getattr(scope.get(OUTER_SEND), "__self__", None)
+    transport: asyncio.Transport | None = getattr(cycle, "transport", None)
+    return transport if hasattr(transport, "abort") else None
