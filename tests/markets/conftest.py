@@ -1,12 +1,17 @@
 """A gateway that does no background work, and an exchange that knows what a test tells it."""
 
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 
+from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi.retries import Retries
 from kalshi_gateway.markets import standing
+from tests import postgres
 
-from .gateway import a_gateway
+from .gateway import Shared, a_gateway, client_of
 from .upstream import Upstream
 
 
@@ -21,3 +26,11 @@ def app(database_url: str, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(standing, "REREAD_SECONDS", -1.0)
     monkeypatch.setattr(Retries, "pause_s", lambda retries, attempt: 0.0)
     return a_gateway(database_url, upstream)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(cluster: postgres.Cluster) -> AsyncIterator[Shared]:
+    async with cluster.database() as url, Database.opened(url) as database:
+        app = a_gateway(url)
+        async with client_of(app) as client:
+            yield Shared(database, app, client)

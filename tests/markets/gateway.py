@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI
 
 from kalshi_gateway.app import create_app
+from kalshi_gateway.db import Database
 from kalshi_gateway.settings import Settings
 
 from .upstream import Upstream
@@ -31,3 +33,12 @@ async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
         yield client
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One gateway for all tests of a module: each of them keeps to its own tickers."""
+
+    database: Database
+    app: FastAPI
+    client: httpx.AsyncClient

@@ -1,6 +1,5 @@
 """GET /kalshi/markets: filters, sorts, limits, counts, over one small fair of markets."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -8,10 +7,9 @@ import pytest
 import pytest_asyncio
 
 from kalshi_gateway.db import Database
-from tests import postgres
 
 from .builders import a_market, a_series, an_event, note_all_walked, store
-from .gateway import a_gateway, client_of
+from .gateway import Shared
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,13 +33,9 @@ async def refused(client: Client, **params: Any) -> dict[str, Any]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(cluster: postgres.Cluster) -> AsyncIterator[Client]:
-    """Of one gateway for all tests here, since none of them writes."""
-    async with cluster.database() as url:
-        async with Database.opened(url) as database:
-            await fill(database)
-        async with client_of(a_gateway(url)) as client:
-            yield client
+async def client(shared: Shared) -> Client:
+    await fill(shared.database)
+    return shared.client
 
 
 async def fill(database: Database) -> None:

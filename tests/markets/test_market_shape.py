@@ -2,42 +2,42 @@
 
 import json
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 from pydantic import TypeAdapter
 
-from kalshi_gateway.db import Database
 from kalshi_gateway.markets.answers import MarketDetail, MarketList
 from kalshi_gateway.markets.market import STATUSES
 
 from .builders import a_market, a_series, ago, an_event, note_all_walked, store
+from .gateway import Shared
 from .shapes import differences
 
-Client = httpx.AsyncClient
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TICKER = "KXHIGHNY-26JUN15-T85"
+tickers = (f"KXHIGHNY-26JUN15-T{number}" for number in count(1))
 
 
-async def shown(client: Client, database: Database, **fields: Any) -> dict[str, Any]:
-    """The detail of a market with these fields, each number as the text it was written in."""
-    await store(database, a_market(TICKER, **fields))
-    response = await client.get(f"/kalshi/markets/{TICKER}")
+async def shown(shared: Shared, **fields: Any) -> dict[str, Any]:
+    """The detail of a new market with these fields, each number as the text it was written in."""
+    ticker = next(tickers)
+    await store(shared.database, a_market(ticker, **fields))
+    response = await shared.client.get(f"/kalshi/markets/{ticker}")
     assert response.status_code == 200, response.text
     body: dict[str, Any] = json.loads(response.text, parse_float=str, parse_int=str)
     return body
 
 
-async def test_whole_market(client: Client, database: Database) -> None:
+async def test_whole_market(shared: Shared) -> None:
     """A market reads as it does in the contract, named and placed by its event and series."""
-    await store(database, a_series(), an_event())
+    await store(shared.database, a_series(), an_event())
 
-    market = await shown(client, database)
+    market = await shown(shared)
 
     assert market | {"meta": None, "updated_at": None} == {
-        "ticker": TICKER,
+        "ticker": market["ticker"],
         "event_ticker": "KXHIGHNY-26JUN15",
         "series_ticker": "KXHIGHNY",
         "title": "Will the high temp in NYC be >85° on Jun 15, 2026?",
@@ -93,11 +93,12 @@ async def test_whole_market(client: Client, database: Database) -> None:
     ],
 )
 async def test_exact_numbers(
-    client: Client, database: Database, field: str, said: str, name: str, written: str
+    shared: Shared, field: str, said: str, name: str, written: str
 ) -> None:
     """A figure has all the digits that the exchange gave it, in the list and in the detail."""
-    detail = await shown(client, database, **{field: said})
-    listed = await client.get("/kalshi/markets", params={"tickers": TICKER})
+    detail = await shown(shared, **{field: said})
+    params = {"tickers": detail["ticker"]}
+    listed = await shared.client.get("/kalshi/markets", params=params)
 
     assert detail[name] == written
     (market,) = json.loads(listed.text, parse_float=str, parse_int=str)["markets"]
@@ -145,28 +146,25 @@ async def test_exact_numbers(
         ({"no_bid_dollars": ..., "no_ask_dollars": ...}, ["0.4100", "0.4300", None, None]),
     ],
 )
-async def test_quotes(
-    client: Client, database: Database, fields: dict[str, Any], quotes: list[str | None]
-) -> None:
+async def test_quotes(shared: Shared, fields: dict[str, Any], quotes: list[str | None]) -> None:
     """No quote is null, for NO as for YES: there is one book, and its sides are seen twice."""
-    market = await shown(client, database, **fields)
+    market = await shown(shared, **fields)
 
     assert [market[name] for name in ("yes_bid", "yes_ask", "no_bid", "no_ask")] == quotes
 
 
-async def test_older_sizes(client: Client, database: Database) -> None:
+async def test_older_sizes(shared: Shared) -> None:
     """Sizes that were never sent are unknown, not zero."""
-    market = await shown(client, database, yes_bid_size_fp=..., yes_ask_size_fp=...)
+    market = await shown(shared, yes_bid_size_fp=..., yes_ask_size_fp=...)
 
     assert market["yes_bid_size"] is None
     assert market["yes_ask_size"] is None
 
 
-async def test_nothing_traded(client: Client, database: Database) -> None:
+async def test_nothing_traded(shared: Shared) -> None:
     """A market without a trade has no last price, and a volume of exactly nothing."""
     market = await shown(
-        client,
-        database,
+        shared,
         last_price_dollars="0.0000",
         previous_price_dollars="0.0000",
         volume_fp="0.00",
@@ -192,11 +190,9 @@ async def test_nothing_traded(client: Client, database: Database) -> None:
         (..., None),
     ],
 )
-async def test_times(
-    client: Client, database: Database, said: str | None, told: str | None
-) -> None:
+async def test_times(shared: Shared, said: str | None, told: str | None) -> None:
     """A time is told in UTC and whole seconds; one of an odd year is not known."""
-    market = await shown(client, database, close_time=said, expected_expiration_time=said)
+    market = await shown(shared, close_time=said, expected_expiration_time=said)
 
     assert market["close_time"] == told
     assert market["expected_expiration_time"] == told
@@ -206,17 +202,15 @@ async def test_times(
     ("exchange_status", "status"),
     [*STATUSES.items(), ("hibernating", "hibernating"), ("", "unknown"), (..., "unknown")],
 )
-async def test_statuses(
-    client: Client, database: Database, exchange_status: Any, status: str
-) -> None:
+async def test_statuses(shared: Shared, exchange_status: Any, status: str) -> None:
     """A status has the word that its filter has; one that is new is kept as it came."""
-    market = await shown(client, database, status=exchange_status)
+    market = await shown(shared, status=exchange_status)
 
     assert market["status"] == status
     assert market["exchange_status"] == (None if exchange_status is ... else exchange_status)
 
 
-async def test_combo(client: Client, database: Database) -> None:
+async def test_combo(shared: Shared) -> None:
     """A combo is told by its legs, and each leg by how it ended."""
     legs = [
         {"event_ticker": "KXA-1", "market_ticker": "KXA-1-X", "side": "yes"},
@@ -228,9 +222,7 @@ async def test_combo(client: Client, database: Database) -> None:
         },
     ]
 
-    market = await shown(
-        client, database, mve_collection_ticker="KXMVESPORTS-R", mve_selected_legs=legs
-    )
+    market = await shown(shared, mve_collection_ticker="KXMVESPORTS-R", mve_selected_legs=legs)
 
     assert market["is_combo"] is True
     assert market["legs"] == [
@@ -281,41 +273,31 @@ EVERY_KIND: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fields", EVERY_KIND, ids=lambda fields: ",".join(fields)[:40])
-async def test_as_described(
-    client: Client, app: FastAPI, database: Database, fields: dict[str, Any]
-) -> None:
+async def test_as_described(shared: Shared, fields: dict[str, Any]) -> None:
     """Every key is always there, null where nothing is known, and no other key is."""
-    await store(database, a_market(TICKER, **fields), an_event())
-    await note_all_walked(database)
+    ticker = next(tickers)
+    await store(shared.database, a_market(ticker, **fields))
+    await note_all_walked(shared.database)
 
-    detail = await client.get(f"/kalshi/markets/{TICKER}")
-    listed = await client.get("/kalshi/markets", params={"tickers": TICKER, "count": "exact"})
+    detail = await shared.client.get(f"/kalshi/markets/{ticker}")
+    params = {"tickers": ticker, "count": "exact"}
+    listed = await shared.client.get("/kalshi/markets", params=params)
 
-    assert differences(app, "/kalshi/markets/{ticker}", detail.json()) == []
-    assert differences(app, "/kalshi/markets", listed.json()) == []
+    assert differences(shared.app, "/kalshi/markets/{ticker}", detail.json()) == []
+    assert differences(shared.app, "/kalshi/markets", listed.json()) == []
     TypeAdapter(MarketDetail).validate_json(detail.content)
     TypeAdapter(MarketList).validate_json(listed.content)
     (market,) = listed.json()["markets"]
     assert market.keys() == detail.json().keys() - {"rules_primary", "rules_secondary", "meta"}
 
 
-async def test_detail_says_how_old_it_is(client: Client, database: Database) -> None:
-    """A market is as old as the last look that confirmed it, and says so."""
-    as_of = ago(minutes=2)
-    await store(database, a_market(TICKER), as_of=as_of)
-
-    meta = (await client.get(f"/kalshi/markets/{TICKER}")).json()["meta"]
-
-    assert meta["as_of"] == as_of.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert meta["age_seconds"] in (120, 121, 122)
-    assert meta["source"] == "cache"
-
-
-async def test_newer_is_kept(client: Client, database: Database) -> None:
+async def test_newer_is_kept(shared: Shared) -> None:
     """What the exchange said later is not overwritten by what it said before."""
-    await store(database, a_market(TICKER, last_price_dollars="0.5000"), as_of=ago(seconds=1))
-    await store(database, a_market(TICKER, last_price_dollars="0.4000"), as_of=ago(seconds=9))
+    ticker = next(tickers)
+    later, before = a_market(ticker), a_market(ticker, last_price_dollars="0.9900")
+    await store(shared.database, later, as_of=ago(seconds=1))
+    await store(shared.database, before, as_of=ago(seconds=9))
 
-    market = (await client.get(f"/kalshi/markets/{TICKER}")).json()
+    market = (await shared.client.get(f"/kalshi/markets/{ticker}")).json()
 
-    assert market["last_price"] == 0.5
+    assert market["last_price"] == 0.42

@@ -1,6 +1,5 @@
 """Cursors: what they lead through, whom they belong to, and what is none."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +7,6 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi import wire
 from kalshi_gateway.markets.listing import (
     EventListing,
@@ -17,10 +15,9 @@ from kalshi_gateway.markets.listing import (
     SeriesListing,
     cursor_after,
 )
-from tests import postgres
 
 from .builders import a_market, a_series, an_event, note_all_walked, store
-from .gateway import a_gateway, client_of
+from .gateway import Shared
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,16 +32,12 @@ NAMES = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(cluster: postgres.Cluster) -> AsyncIterator[Client]:
-    """Of one gateway for all tests here, since none of them writes."""
-    async with cluster.database() as url:
-        async with Database.opened(url) as database:
-            events = [an_event(f"KXWALK-{n}") for n in range(7)]
-            series = [a_series(f"KX{n:02}") for n in range(20)]
-            await store(database, *series, *events, *markets())
-            await note_all_walked(database)
-        async with client_of(a_gateway(url)) as client:
-            yield client
+async def client(shared: Shared) -> Client:
+    events = [an_event(f"KXWALK-{n}") for n in range(7)]
+    series = [a_series(f"KX{n:02}") for n in range(20)]
+    await store(shared.database, *series, *events, *markets())
+    await note_all_walked(shared.database)
+    return shared.client
 
 
 def markets() -> list[wire.Market]:

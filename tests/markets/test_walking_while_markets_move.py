@@ -1,21 +1,18 @@
 """The promise of the cursors: a walk neither skips nor repeats a row that did not change."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi import wire
-from tests import postgres
 
 from .builders import a_market, note_all_walked, store
-from .gateway import a_gateway, client_of
+from .gateway import Shared
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,23 +76,6 @@ stories = st.builds(
 )
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where stories happen."""
-
-    database: Database
-    client: Client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(cluster: postgres.Cluster) -> AsyncIterator[Place]:
-    """One for all stories, emptied before each."""
-    async with cluster.database() as url, Database.opened(url) as database:
-        await note_all_walked(database)
-        async with client_of(a_gateway(url)) as client:
-            yield Place(database, client)
-
-
 @settings(
     max_examples=30,
     deadline=None,
@@ -103,10 +83,10 @@ async def place(cluster: postgres.Cluster) -> AsyncIterator[Place]:
 )
 @given(story=stories)
 async def test_a_walk_shows_each_market_that_did_not_change_exactly_once(
-    place: Place, story: Story
+    shared: Shared, story: Story
 ) -> None:
     """While markets appear, move and close between its pages, a walk skips and repeats no other."""
-    await begin(place.database, story)
+    await begin(shared.database, story)
     changed: set[str] = set()
     changes = iter(story.between)
 
@@ -115,16 +95,16 @@ async def test_a_walk_shows_each_market_that_did_not_change_exactly_once(
     for page in range(MOST_PAGES):
         limit = story.limits[page % len(story.limits)]
         params = {**story.asked, "limit": limit} | ({"cursor": cursor} if cursor else {})
-        tickers, cursor = await a_page(place.client, params)
+        tickers, cursor = await a_page(shared.client, params)
         seen += tickers
         if cursor is None:
             break
-        changed |= await go_on(place.database, next(changes, []))
+        changed |= await go_on(shared.database, next(changes, []))
 
     assert cursor is None
     unchanged = [ticker for ticker in seen if ticker not in changed]
     assert sorted(unchanged) == sorted(wanted(story) - changed)
-    whole, _ = await a_page(place.client, {**story.asked, "limit": 1000})
+    whole, _ = await a_page(shared.client, {**story.asked, "limit": 1000})
     assert unchanged == [ticker for ticker in whole if ticker not in changed]
 
 
@@ -141,6 +121,7 @@ def wanted(story: Story) -> set[str]:
 async def begin(database: Database, story: Story) -> None:
     async with database.driver() as conn:
         await conn.execute("TRUNCATE instruments")
+    await note_all_walked(database)
     rows = enumerate(story.markets)
     await store(database, *(numbered(number, fields) for number, fields in rows))
 
