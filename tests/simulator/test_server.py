@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from kalshi_gateway.simulator.exchange import Exchange
-from kalshi_gateway.simulator.serve import server
+from kalshi_gateway.simulator.serve import serve, server
 
 STATUS = "/trade-api/v2/exchange/status"
 
@@ -61,7 +61,7 @@ async def test_a_truncated_body_ends_in_its_middle(
     """The length was promised, the rest never comes."""
     exchange.faults.truncated(times=1)
 
-    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
         await served.get(STATUS)
 
     assert (await served.get(STATUS)).status_code == 200
@@ -77,6 +77,24 @@ async def test_a_hanging_answer_lets_the_caller_go(
         await served.get(STATUS, timeout=0.05)
 
     assert (await served.get(STATUS)).status_code == 200
+
+
+async def test_a_server_that_stops_lets_hanging_callers_go(exchange: Exchange) -> None:
+    """They see a broken connection, and the server ends at once."""
+    exchange.faults.hang()
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(exchange, port=0, listening=listening.set_result))
+    async with httpx.AsyncClient(base_url=await listening) as client:
+        asking = asyncio.create_task(client.get("/exchange/status"))
+        while not exchange.faults.hanging:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+        serving.cancel()
+
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            await asking
+    with pytest.raises(asyncio.CancelledError):
+        await serving
 
 
 async def test_the_command_serves_until_it_is_stopped() -> None:
@@ -99,6 +117,12 @@ async def test_the_command_serves_until_it_is_stopped() -> None:
             fault = {"kind": "status", "status": 500, "times": 1}
             await client.post("/_simulator/faults", json=fault)
             assert (await client.get(STATUS)).status_code == 500
+            await client.post("/_simulator/faults", json={"kind": "reset", "times": 1})
+            with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+                await client.get(STATUS)
+            await client.post("/_simulator/faults", json={"kind": "hang", "times": 1})
+            with pytest.raises(httpx.ReadTimeout):
+                await client.get(STATUS, timeout=0.05)
             counted = (await client.get("/_simulator/counters")).json()
             assert counted["statuses"] == {"200": 1, "500": 1}
     finally:

@@ -1,5 +1,6 @@
 """What can be made to go wrong: for some requests, for some seconds, at some rate."""
 
+import asyncio
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -73,6 +74,7 @@ class Faults:
 
     def __init__(self, seed: int = 1) -> None:
         self.active: list[Fault] = []
+        self.hanging: set[asyncio.Future[None]] = set()
         self._random = random.Random(seed)
 
     def add(self, fault: Fault) -> Fault:
@@ -88,6 +90,12 @@ class Faults:
     def clear(self) -> None:
         """Let nothing go wrong any more."""
         self.active.clear()
+
+    def release(self) -> None:
+        """Break the connections that hang, as a server does that stops."""
+        for released in self.hanging:
+            if not released.done():
+                released.set_result(None)
 
     def take(self, operation: str, path: str, elapsed: float) -> list[Fault]:
         """The faults that hit this request, the first of each kind; they draw nearer their end."""

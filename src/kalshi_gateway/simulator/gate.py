@@ -40,7 +40,7 @@ class Gate:
         if "latency" in by_kind:
             await asyncio.sleep(by_kind["latency"].seconds)
         if "hang" in by_kind:
-            return await _hang(receive)
+            return await self._hang(scope, receive)
         if "reset" in by_kind:
             return await _reset(scope, receive)
         skew = timedelta(seconds=by_kind["clock"].seconds if "clock" in by_kind else 0)
@@ -95,6 +95,20 @@ class Gate:
                 return Answer(refused.body, fault.status)
         return None
 
+    async def _hang(self, scope: Scope, receive: Receive) -> None:
+        """Say nothing until the caller gives up, or the exchange lets go of him."""
+        hanging = self.exchange.faults.hanging
+        released = asyncio.get_running_loop().create_future()
+        gone = asyncio.create_task(_gone(receive))
+        hanging.add(released)
+        try:
+            await asyncio.wait({released, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hanging.discard(released)
+            gone.cancel()
+        if not gone.done():
+            await _reset(scope, receive)
+
     def _identify(self, scope: Scope, now_us: int) -> Key | None:
         """Whose request it is; signing is optional where everyone may read."""
         headers = Headers(scope=scope)
@@ -122,8 +136,8 @@ class Gate:
         exchange.counters.tokens[operation.bucket] += operation.cost
 
 
-async def _hang(receive: Receive) -> None:
-    """Say nothing until the caller goes away."""
+async def _gone(receive: Receive) -> None:
+    """Wait until the connection is no more."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -138,7 +152,7 @@ async def _reset(scope: Scope, receive: Receive) -> None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORTIVELY)
     transport.abort()
     # The server must have noticed before we return, or it would apologise for us.
-    await _hang(receive)
+    await _gone(receive)
 
 
 async def _cut(scope: Scope, receive: Receive) -> None:
@@ -147,7 +161,7 @@ async def _cut(scope: Scope, receive: Receive) -> None:
     if transport is None:
         raise httpx.RemoteProtocolError("peer closed connection in the middle of the body")
     transport.close()
-    await _hang(receive)
+    await _gone(receive)
 
 
 def _transport(scope: Scope) -> asyncio.Transport | None:

@@ -60,6 +60,7 @@ async def serve(
             await asyncio.wait({serving, living}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             running.should_exit = True
+            exchange.faults.release()
             living.cancel()
             await serving
             with suppress(asyncio.CancelledError):
