@@ -1,66 +1,57 @@
 """What the catalogue's one writer knows, so that unchanged rows cost it next to nothing."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
 from kalshi_gateway.db import Driver
 from kalshi_gateway.kalshi import wire
 from kalshi_gateway.kalshi.drift import Drift
-from kalshi_gateway.kalshi.reading import read
+from kalshi_gateway.kalshi.reading import Shape, read
 
 from . import family as families
-from . import storing
+from . import storing, totals
+from .batch import EVENT_KIND, MARKET_KIND, SERIES_KIND, Batch
 from .family import Event, Series
 from .market import Family
-from .storing import Record, Stage
+from .wanted import Wanted
+
+T = TypeVar("T")
+S = TypeVar("S", bound=Shape)
 
 #: Rows that are read before other work gets a turn: about two milliseconds.
 ROWS_PER_TURN = 64
 
-#: An event that the exchange does not show may be shown later, though hardly soon.
-ASK_AGAIN_AFTER = timedelta(hours=1)
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
 NO_FAMILY = Family()
+COMBO_PREFIX = "KXMVE"
+
+#: Where a market's record says it.
+EVENT_TICKER = storing.MARKETS.columns.index("event_ticker")
+STATUS = storing.MARKETS.columns.index("status")
 
 
-@dataclass
-class Batch:
-    """One page, ready to be stored; `keep` it once the transaction has committed."""
-
-    stage: Stage
-    seen: list[str] = field(default_factory=list)
-    records: dict[str, Record] = field(default_factory=dict)
-    set_aside: int = 0
-    keep: Callable[[], None] = lambda: None
-
-    @property
-    def changed(self) -> int:
-        return len(self.records)
-
-    async def save(self, conn: Driver) -> None:
-        if self.records:
-            await self.stage.save(conn, self.records.values())
-
-
-class _Ticker(msgspec.Struct):
+class _Named(msgspec.Struct):
     ticker: str
 
 
-class _EventTicker(msgspec.Struct):
+class _NamedEvent(msgspec.Struct):
     event_ticker: str
 
 
-_ticker_of = msgspec.json.Decoder(_Ticker)
-_event_ticker_of = msgspec.json.Decoder(_EventTicker)
+_named = msgspec.json.Decoder(_Named)
+_named_event = msgspec.json.Decoder(_NamedEvent)
 
 
 class Catalogue:
-    """Digests of every row, and the series and events that markets inherit from."""
+    """Digests of rows, the names that markets inherit, and what has to be asked for by name.
+
+    What has to be asked for is marked in the tables, too: an event whose series was renamed has
+    the digest 0, a market whose event was renamed, or that was opened or closed by the clock,
+    has none. So nothing is forgotten when a process ends between the one and the other.
+    """
 
     def __init__(self, drift: Drift) -> None:
         self._drift = drift
@@ -68,14 +59,12 @@ class Catalogue:
         self._event_digests: dict[str, int] = {}
         self._series_digests: dict[str, int] = {}
         self._series: dict[str, Series] = {}
-        self._events: dict[str, Event] = {}
         self._families: dict[str, Family] = {}
-        #: Events that markets name and nobody has shown us yet.
-        self._missing_events: set[str] = set()
-        self._asked_at: dict[str, datetime] = {}
-        self._touched: set[str] = set()
-        #: Events whose names or places changed: their markets have to be read again.
-        self.renamed_events: set[str] = set()
+        self._settled: set[str] = set()
+        #: Events that markets name and nobody has shown us yet, or whose series was renamed.
+        self.wanted_events = Wanted()
+        #: Markets to be read again: renamed, turned by the clock, or gone from where they were.
+        self.wanted_markets = Wanted()
 
     def __len__(self) -> int:
         return len(self._digests)
@@ -83,17 +72,31 @@ class Catalogue:
     async def load(self, conn: Driver) -> None:
         """Learn what the database holds."""
         for row in await conn.fetch("SELECT ticker, body, digest FROM series"):
-            self._series[row["ticker"]] = msgspec.json.decode(row["body"], type=Series)
-            self._series_digests[row["ticker"]] = row["digest"]
+            series = _decoded(row["body"], Series)
+            if series is not None:
+                self._series[series.ticker] = series
+                self._series_digests[series.ticker] = row["digest"]
         for row in await conn.fetch("SELECT event_ticker, body, digest FROM events"):
-            self._know_event(msgspec.json.decode(row["body"], type=Event), row["digest"])
+            event = _decoded(row["body"], Event)
+            if event is None or row["digest"] == 0:
+                self.wanted_events.add([row["event_ticker"]])
+            else:
+                self._event_digests[event.event_ticker] = row["digest"]
+            if event is not None:
+                self._families[event.event_ticker] = self._family_of(event)
+        # What is settled changes no more, and would only fill the memory.
         async with conn.transaction():
             rows = conn.cursor(
-                "SELECT ticker, digest FROM instruments WHERE digest IS NOT NULL", prefetch=5000
+                "SELECT ticker, digest FROM instruments"
+                " WHERE status <> 'settled' OR digest IS NULL",
+                prefetch=5000,
             )
             async for ticker, digest in rows:
-                self._digests[ticker] = digest
-        self._missing_events.update(
+                if digest is None:
+                    self.wanted_markets.add([ticker])
+                else:
+                    self._digests[ticker] = digest
+        self.wanted_events.add(
             await conn.fetchval(
                 "SELECT coalesce(array_agg(DISTINCT i.event_ticker), '{}') FROM instruments i"
                 " LEFT JOIN events e USING (event_ticker)"
@@ -101,148 +104,184 @@ class Catalogue:
             )
         )
 
-    def forget(self, tickers: Iterable[str]) -> None:
-        """Take the next row of these markets for new, whatever it says."""
-        for ticker in tickers:
-            self._digests.pop(ticker, None)
+    def read_again(self, tickers: Iterable[str]) -> None:
+        """Take the next row of these markets for new, whatever it says, and ask for it."""
+        tickers = list(tickers)
+        _forget(self._digests, tickers)
+        self.wanted_markets.renew(tickers)
 
-    def wanted_events(self) -> list[str]:
-        """Events to ask the exchange for; one that it does not know is asked for seldom."""
-        now = datetime.now(UTC)
-        missing = {
-            ticker
-            for ticker in self._missing_events
-            if now - self._asked_at.get(ticker, LONG_AGO) > ASK_AGAIN_AFTER
-        }
-        self._asked_at.update(dict.fromkeys(missing, now))
-        return sorted(missing | self.renamed_events)
-
-    def take_touched(self) -> set[str]:
-        """Events whose markets, or who themselves, are new since the last call."""
-        touched, self._touched = self._touched, set()
-        return touched
+    def release_settled(self, seen: set[str]) -> None:
+        """Forget what is settled, but for what the exchange may show once more."""
+        _forget(self._digests, self._settled - seen)
+        self._settled &= seen
 
     async def series(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:
         """A page of series, and what it changes for their events."""
-        batch = Batch(storing.SERIES)
-        fresh: dict[str, tuple[Series, int]] = {}
-        for raw, digest in await self._new(rows, batch, _ticker_of, self._series_digests):
-            row = read(wire.Series, raw, endpoint="/series", drift=self._drift)
+        batch = Batch(SERIES_KIND, as_of)
+        fresh: dict[str, Series] = {}
+        digests: dict[str, int] = {}
+        for raw, digest in await self._new(rows, batch, _named, self._series_digests):
+            row = self._read(wire.Series, raw, batch)
             if row is None:
-                batch.set_aside += 1
                 continue
             series = families.series_from_wire(row, as_of)
-            batch.seen.append(series.ticker)
-            fresh[series.ticker] = series, digest
+            fresh[series.ticker] = series
+            digests[series.ticker] = digest
             batch.records[series.ticker] = storing.series_record(
                 series, families.series_words(series), digest, as_of
             )
+        renamed = [t for t, series in fresh.items() if _differs(self._series.get(t), series)]
+        moved: list[str] = []
+
+        async def spread(conn: Driver) -> None:
+            found = await conn.fetch(
+                "UPDATE events SET digest = 0 WHERE series_ticker = ANY($1) RETURNING event_ticker",
+                renamed,
+            )
+            moved.extend(row["event_ticker"] for row in found)
 
         def keep() -> None:
-            for ticker, (series, digest) in fresh.items():
-                self._series[ticker] = series
-                self._series_digests[ticker] = digest
-            self._move_events(fresh.keys())
+            for ticker in self._kept(batch, self._series_digests, digests):
+                self._series[ticker] = fresh[ticker]
+            _forget(self._event_digests, moved)
+            self.wanted_events.renew(moved)
 
-        batch.keep = keep
+        batch.spread, batch.keep = spread, keep
         return batch
 
     async def events(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:
-        """A page of events."""
-        batch = Batch(storing.EVENTS)
-        fresh: dict[str, tuple[Event, int]] = {}
-        for raw, digest in await self._new(rows, batch, _event_ticker_of, self._event_digests):
-            row = read(wire.Event, raw, endpoint="/events", drift=self._drift)
+        """A page of events, and what it changes for their markets."""
+        batch = Batch(EVENT_KIND, as_of)
+        fresh: dict[str, Family] = {}
+        digests: dict[str, int] = {}
+        for raw, digest in await self._new(rows, batch, _named_event, self._event_digests):
+            row = self._read(wire.Event, raw, batch)
             if row is None:
-                batch.set_aside += 1
                 continue
             series = self._series.get(row.series_ticker or "")
             event = families.event_from_wire(row, series, as_of)
-            batch.seen.append(event.event_ticker)
-            fresh[event.event_ticker] = event, digest
+            fresh[event.event_ticker] = self._family_of(event)
+            digests[event.event_ticker] = digest
             batch.records[event.event_ticker] = storing.event_record(
                 event, families.event_words(event, series), digest, as_of
             )
+        renamed = [t for t, family in fresh.items() if self._families.get(t) != family]
+        outdated: list[str] = []
+
+        async def spread(conn: Driver) -> None:
+            found = await conn.fetch(
+                "UPDATE instruments SET digest = NULL WHERE event_ticker = ANY($1)"
+                " RETURNING ticker",
+                renamed,
+            )
+            outdated.extend(row["ticker"] for row in found)
+            await totals.restate(conn, batch.records)
 
         def keep() -> None:
-            for event, digest in fresh.values():
-                self._know_event(event, digest)
-            self._touched |= fresh.keys()
+            kept = self._kept(batch, self._event_digests, digests)
+            self._families.update({ticker: fresh[ticker] for ticker in kept})
+            self.wanted_events.drop(kept)
+            self.read_again(outdated)
 
-        batch.keep = keep
+        batch.spread, batch.keep = spread, keep
         return batch
 
     async def markets(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:
         """A page of markets."""
-        batch = Batch(storing.MARKETS)
-        fresh: dict[str, int] = {}
-        missing: set[str] = set()
-        touched: set[str] = set()
-        for raw, digest in await self._new(rows, batch, _ticker_of, self._digests):
-            row = read(wire.Market, raw, endpoint="/markets", drift=self._drift)
+        batch = Batch(MARKET_KIND, as_of)
+        digests: dict[str, int] = {}
+        named_by: dict[str, Family | None] = {}
+        for raw, digest in await self._new(rows, batch, _named, self._digests):
+            row = self._read(wire.Market, raw, batch)
             if row is None:
-                batch.set_aside += 1
                 continue
             family = self._families.get(row.event_ticker)
-            if family is None:
-                family = NO_FAMILY
-                missing.add(row.event_ticker)
-            batch.seen.append(row.ticker)
-            fresh[row.ticker] = digest
-            touched.add(row.event_ticker)
-            batch.records[row.ticker] = storing.market_record(row, family, digest, as_of)
+            named_by[row.event_ticker] = family
+            digests[row.ticker] = digest
+            batch.records[row.ticker] = storing.market_record(
+                row, family or NO_FAMILY, digest, as_of
+            )
             if len(batch.records) % ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
 
-        def keep() -> None:
-            self._digests.update(fresh)
-            self._missing_events |= missing
-            self._touched |= touched
+        async def spread(conn: Driver) -> None:
+            await totals.restate(conn, {r[EVENT_TICKER] for r in batch.records.values()})
 
-        batch.keep = keep
+        def keep() -> None:
+            kept = self._kept(batch, self._digests, digests)
+            settled = {t for t in kept if batch.records[t][STATUS] == "settled"}
+            self._settled = (self._settled | settled) - (set(kept) - settled)
+            self.wanted_markets.drop(kept)
+            unknown = [event for event in named_by if event not in self._families]
+            self.wanted_events.add(t for t in unknown if not t.startswith(COMBO_PREFIX))
+            # Their event was named, or renamed, after they were read.
+            renamed = {e for e, family in named_by.items() if self._families.get(e) != family}
+            if renamed:
+                records = batch.records
+                self.read_again(t for t in kept if records[t][EVENT_TICKER] in renamed)
+
+        batch.spread, batch.keep = spread, keep
         return batch
 
     async def _new(
         self,
         rows: Sequence[msgspec.Raw],
         batch: Batch,
-        identity: msgspec.json.Decoder[_Ticker] | msgspec.json.Decoder[_EventTicker],
+        name: msgspec.json.Decoder[_Named] | msgspec.json.Decoder[_NamedEvent],
         known: dict[str, int],
     ) -> list[tuple[msgspec.Raw, int]]:
-        """The rows that say something we do not know, with digests; the others are merely seen."""
+        """The rows that say something we do not know, with digests; all with a name are seen."""
         new = []
         for number, raw in enumerate(rows):
             if number % 512 == 511:
                 await asyncio.sleep(0)
             digest = storing.digest(raw)
             try:
-                named = identity.decode(raw)
+                named = name.decode(raw)
             except msgspec.MsgspecError:
                 new.append((raw, digest))  # `read` will say what is wrong with it
                 continue
-            key = named.ticker if isinstance(named, _Ticker) else named.event_ticker
-            if known.get(key) == digest:
-                batch.seen.append(key)
-            else:
+            key = named.ticker if isinstance(named, _Named) else named.event_ticker
+            batch.seen.append(key)
+            if known.get(key) != digest:
                 new.append((raw, digest))
         return new
 
-    def _know_event(self, event: Event, digest: int) -> None:
-        ticker = event.event_ticker
-        family = families.family_of(event, self._series.get(event.series_ticker or ""))
-        before = self._families.get(ticker)
-        if ticker in self._missing_events or (before is not None and before != family):
-            self.renamed_events.add(ticker)
-        self._events[ticker] = event
-        self._event_digests[ticker] = digest
-        self._families[ticker] = family
-        self._missing_events.discard(ticker)
-        self._asked_at.pop(ticker, None)
+    def _read(self, kind: type[S], raw: msgspec.Raw, batch: Batch) -> S | None:
+        """The row, or None when it is set aside."""
+        row = read(kind, raw, endpoint=batch.kind.endpoint, drift=self._drift)
+        if row is None:
+            batch.set_aside += 1
+        return row
 
-    def _move_events(self, changed: Iterable[str]) -> None:
-        """Place the events of changed series anew; the next look at them stores it."""
-        tickers = set(changed)
-        for event in [e for e in self._events.values() if e.series_ticker in tickers]:
-            series = self._series[event.series_ticker or ""]
-            moved = replace(event, category=series.category or event.category, tags=series.tags)
-            self._know_event(moved, 0)
+    def _kept(self, batch: Batch, known: dict[str, int], digests: dict[str, int]) -> list[str]:
+        """Remember what was stored as it is stored, and nothing of what was not."""
+        for key in batch.refused:
+            self._drift.note(batch.kind.endpoint, batch.kind.key, "set_aside", key)
+        _forget(known, [*batch.overtaken, *batch.refused])
+        kept = [key for key in batch.records if key not in batch.overtaken]
+        known.update({key: digests[key] for key in kept})
+        return kept
+
+    def _family_of(self, event: Event) -> Family:
+        return families.family_of(event, self._series.get(event.series_ticker or ""))
+
+
+def _differs(before: Series | None, after: Series) -> bool:
+    """Whether events and markets of the series read otherwise now."""
+    if before is None or before.tags != after.tags:
+        return True
+    return families.series_words(before) != families.series_words(after)
+
+
+def _decoded(body: str, kind: type[T]) -> T | None:
+    """What a body says, unless an earlier release wrote it without something we need."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError:
+        return None
+
+
+def _forget(digests: dict[str, int], keys: Iterable[str]) -> None:
+    for key in keys:
+        digests.pop(key, None)

@@ -1,19 +1,20 @@
 """The loop that keeps the catalogue fresh: one writer among all processes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import structlog
 
-from kalshi_gateway.db import Driver, leadership
+from kalshi_gateway.db import LOST, Driver, leadership
 from kalshi_gateway.kalshi.budget import Lane
 from kalshi_gateway.kalshi.client import Kalshi, Page
-from kalshi_gateway.kalshi.errors import KalshiError
 
 from . import closing, totals, walks
 from .catalogue import Catalogue
+from .mending import PATIENCE, Mender
 from .walking import Fetch, Prepare, Progress, Scope, Walked, Walker
 
 log = structlog.get_logger(__name__)
@@ -32,11 +33,8 @@ TAKEOVER = timedelta(seconds=3)
 CLOCK = timedelta(seconds=2)
 #: The exchange's edge may answer 15 seconds old, and its `min_…_ts` bounds are exclusive.
 OVERLAP = timedelta(seconds=60)
-#: A walk may wait long for its turn, since everybody else goes first.
-PATIENCE = timedelta(minutes=2)
-#: Tickers in one question; 300 were seen to work.
-TICKERS_AT_ONCE = 200
-EVENTS_AT_ONCE = 100
+#: The exchange's clock is measured by the second: a smaller difference may be ours.
+SKEW_THAT_COUNTS = timedelta(seconds=2)
 
 #: Every state a market can be found in; what is settled is learnt as it happens.
 WALKED = ("open", "paused", "unopened", "closed")
@@ -71,7 +69,9 @@ class Sync:
                 async with leadership(self._database_url, JOB, WRITER_SETTINGS) as conn:
                     if conn is not None:
                         await (await self._writer(conn)).lead()
-            except Exception:
+            except* (*LOST, asyncpg.InterfaceError) as lost:
+                log.warning("catalogue writer lost the database", why=str(lost.exceptions[0]))
+            except* Exception:
                 log.exception("catalogue writer stopped")
             await asyncio.sleep(TAKEOVER.total_seconds())
 
@@ -116,6 +116,7 @@ class Writer:
         self._prices_every = prices_every
         self._writing = asyncio.Lock()
         self._walker = Walker(conn, self._writing, progress)
+        self._mender = Mender(conn, self._writing, kalshi, catalogue)
 
     async def lead(self) -> None:
         """Keep everything fresh until the connection, and the lock with it, is lost."""
@@ -123,6 +124,7 @@ class Writer:
             tasks.create_task(_repeat(CLOCK, self.walk_due))
             tasks.create_task(_repeat(self._changes_every, self.changes))
             tasks.create_task(_repeat(CLOCK, self.turn))
+            tasks.create_task(_repeat(CLOCK, self._mend_patiently))
 
     async def everything(self) -> list[Walked]:
         """Each walk once, due or not."""
@@ -134,8 +136,6 @@ class Writer:
         """Every walk that was never finished, or not for its period."""
         due = [scope for scope in self._scopes() if await self._due(scope)]
         walked = [await self._walk(scope) for scope in due]
-        if due:
-            await self.mend()
         if any(walk.failure for walk in walked):
             await asyncio.sleep(AFTER_FAILURE.total_seconds())
 
@@ -150,39 +150,31 @@ class Writer:
         complete = [as_of for as_of in walked_as_of if as_of is not None]
         if len(complete) < len(walked_as_of):
             return
+        seen: set[str] = set()
         for scope in self._changes(known, min(complete)):
-            await self._walker.walk(scope)
-        await self.mend()
+            seen |= (await self._walker.walk(scope)).seen
+        self._catalogue.release_settled(seen)
 
     async def turn(self) -> None:
-        """Open and close by the clock, then ask the exchange what it says."""
+        """Open and close by the clock; what the exchange says of it will be asked."""
         async with self._writing, self._conn.transaction():
-            turned = await closing.turn(self._conn, datetime.now(UTC))
-        self._catalogue.forget(turned)
-        await self._look_up(turned)
+            turned = await closing.turn(self._conn, datetime.now(UTC), self._skew)
+            await totals.restate(self._conn, set(turned.values()))
+        self._catalogue.read_again(turned)
 
-    async def mend(self) -> None:
-        """Fetch events that are only named yet, reread what was renamed, add up the events."""
-        try:
-            for tickers in _parts(self._catalogue.wanted_events(), EVENTS_AT_ONCE):
-                page = await self._kalshi.events_page(
-                    tickers=tickers, lane=Lane.CATALOGUE, deadline=PATIENCE
-                )
-                await self._keep(page, self._catalogue.events)
-        except KalshiError as error:
-            log.warning("events not mended", why=str(error))
-        renamed = list(self._catalogue.renamed_events)
-        async with self._writing:
-            tickers = await self._conn.fetchval(
-                "SELECT coalesce(array_agg(ticker ORDER BY ticker), '{}') FROM instruments"
-                " WHERE event_ticker = ANY($1)",
-                renamed,
-            )
-        self._catalogue.forget(tickers)
-        self._catalogue.renamed_events.difference_update(renamed)
-        await self._look_up(tickers)
-        async with self._writing:
-            await totals.restate(self._conn, self._catalogue.take_touched())
+    async def mend(self) -> bool:
+        """Ask by name for what the walks did not bring; False if the exchange failed."""
+        return await self._mender.mend()
+
+    async def _mend_patiently(self) -> None:
+        if not await self.mend():
+            await asyncio.sleep(AFTER_FAILURE.total_seconds())
+
+    @property
+    def _skew(self) -> timedelta:
+        """How far the exchange's clock is ahead of ours, if that is worth a correction."""
+        skew = self._kalshi.skew or timedelta()
+        return skew if abs(skew) >= SKEW_THAT_COUNTS else timedelta()
 
     def _scopes(self) -> list[Scope]:
         """All that is walked, names before what they name."""
@@ -216,7 +208,7 @@ class Writer:
 
         def since(name: str) -> int:
             last = known[name].complete_as_of if name in known else None
-            return int(((last or first) - OVERLAP).timestamp())
+            return int(((last or first) + self._skew - OVERLAP).timestamp())
 
         asked: list[tuple[str, Fetch, Prepare]] = [
             (
@@ -256,7 +248,7 @@ class Writer:
             if walked.changed > MANY_CHANGES:
                 await self._conn.execute("ANALYZE series, events, instruments")
         if kind == "markets" and walked.complete and walked.whole:
-            await self._look_up(await self._unseen(status, walked))
+            self._catalogue.wanted_markets.add(await self._unseen(status, walked))
         return walked
 
     async def _unseen(self, status: str, walked: Walked) -> list[str]:
@@ -269,35 +261,6 @@ class Writer:
                 walked.began_at,
             )
         return [ticker for ticker in held if ticker not in walked.seen]
-
-    async def _look_up(self, tickers: Sequence[str]) -> None:
-        """Ask for just these markets, in the live tier and then among the archived ones."""
-        lost = 0
-        try:
-            for part in _parts(tickers, TICKERS_AT_ONCE):
-                page = await self._kalshi.markets_page(
-                    tickers=part, mve_filter=None, lane=Lane.CATALOGUE, deadline=PATIENCE
-                )
-                missing = sorted(set(part) - await self._keep(page, self._catalogue.markets))
-                if missing:
-                    page = await self._kalshi.historical_markets_page(
-                        tickers=missing, lane=Lane.CATALOGUE, deadline=PATIENCE
-                    )
-                    found = await self._keep(page, self._catalogue.markets)
-                    lost += len(set(missing) - found)
-        except KalshiError as error:
-            # They stay as they are known; the next whole walk asks for them again.
-            log.warning("markets not looked up", count=len(tickers), why=str(error))
-        if lost:
-            log.warning("markets unknown to the exchange", count=lost)
-
-    async def _keep(self, page: Page, prepare: Prepare) -> set[str]:
-        async with self._writing:
-            batch = await prepare(page.rows, page.asked_at)
-            async with self._conn.transaction():
-                await batch.save(self._conn)
-            batch.keep()
-        return set(batch.seen)
 
 
 def _pages(call: Callable[..., Awaitable[Page]], **asked: Any) -> Fetch:
@@ -314,11 +277,6 @@ def _single(call: Callable[..., Awaitable[Page]], **asked: Any) -> Fetch:
         return await call(lane=Lane.CATALOGUE, deadline=PATIENCE, **asked)
 
     return fetch
-
-
-def _parts(tickers: Sequence[str], size: int) -> Iterable[list[str]]:
-    for start in range(0, len(tickers), size):
-        yield list(tickers[start : start + size])
 
 
 async def _repeat(period: timedelta, job: Callable[[], Awaitable[None]]) -> None:

@@ -18,8 +18,8 @@ _RESTATE = """
         SELECT event_ticker,
             (array_agg(status ORDER BY array_position(
                 '{open,paused,unopened,closed,settled}', status)))[1] AS status,
-            sum(volume_24h_centicontracts)::bigint AS volume_24h,
-            sum(open_interest_centicontracts)::bigint AS open_interest,
+            least(sum(volume_24h_centicontracts), 9223372036854775807)::bigint AS volume_24h,
+            least(sum(open_interest_centicontracts), 9223372036854775807)::bigint AS open_interest,
             max(close_time) AS close_time,
             min(created_time) AS created_time
         FROM instruments
@@ -34,7 +34,7 @@ _RESTATE = """
 
 
 async def restate(conn: Driver, event_tickers: Iterable[str]) -> None:
-    """Add up these events anew."""
+    """Add up these events anew, in the transaction that changed their markets."""
     tickers = sorted(event_tickers)
     for start in range(0, len(tickers), EVENTS_AT_ONCE):
         await conn.execute(_RESTATE, tickers[start : start + EVENTS_AT_ONCE])

@@ -13,7 +13,7 @@ from kalshi_gateway.kalshi.client import Page
 from kalshi_gateway.kalshi.errors import KalshiError
 
 from . import walks
-from .catalogue import Batch
+from .batch import Batch
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +51,8 @@ class Walked:
     failure: str | None = None
 
 
-class Circling(Exception):
-    """The exchange sent a cursor, or a first page, that this walk has already had."""
+class Astray(Exception):
+    """The exchange sent a cursor that is none, or one or a page that this walk has had before."""
 
 
 class Walker:
@@ -80,14 +80,14 @@ class Walker:
         walked = Walked(scope.name, whole=not resumed, began_at=state.began_at)
         try:
             await self._pages(scope, state.cursor, walked)
-        except (KalshiError, Circling) as error:
+        except (KalshiError, Astray) as error:
             walked.failure = str(error) or type(error).__name__
             async with self._writing:
                 await walks.fail(
                     self._conn,
                     scope.name,
                     walked.failure,
-                    resumable=not isinstance(error, Circling),
+                    resumable=not isinstance(error, Astray),
                 )
             log.warning("walk stopped", scope=scope.name, pages=walked.pages, why=walked.failure)
         else:
@@ -110,15 +110,17 @@ class Walker:
             while True:
                 page = await coming
                 if page.cursor is not None:
+                    if not page.cursor.isprintable():
+                        raise Astray("the exchange sent a cursor that is none")
                     if page.cursor in been:
-                        raise Circling("the exchange repeated a cursor")
+                        raise Astray("the exchange repeated a cursor")
                     been.add(page.cursor)
                     coming = asyncio.ensure_future(scope.fetch(page.cursor))
                 batch = await scope.prepare(page.rows, page.asked_at)
                 # A cursor that the exchange cannot read is answered with the first page, silently.
                 # Rows may move between pages, so a few seen twice mean nothing; a whole page does.
                 if page.cursor is not None and batch.seen and walked.seen.issuperset(batch.seen):
-                    raise Circling("the exchange began again at an earlier page")
+                    raise Astray("the exchange began again at an earlier page")
                 walked.seen.update(batch.seen)
                 if storing is not None:
                     await storing

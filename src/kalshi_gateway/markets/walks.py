@@ -65,7 +65,7 @@ async def fail(conn: Driver, scope: str, failure: str, *, resumable: bool) -> No
         "UPDATE catalogue_walks SET failure = $2, cursor = CASE WHEN $3::boolean THEN cursor END"
         " WHERE scope = $1",
         scope,
-        failure,
+        failure.replace("\0", ""),  # it may quote the exchange
         resumable,
     )
 

@@ -1,0 +1,99 @@
+"""One page of the exchange on its way into a table, and what becomes of its rows."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import asyncpg
+
+from kalshi_gateway.db import Driver
+
+from .storing import EVENTS, MARKETS, SERIES, Record, Stage
+
+#: What the driver or Postgres says of a figure or a text that no column of ours can hold.
+UNSTORABLE = (
+    OverflowError,
+    UnicodeEncodeError,
+    asyncpg.exceptions.DataError,  # found by Postgres
+    asyncpg.DataError,  # found by the driver
+    asyncpg.exceptions.ProgramLimitExceededError,
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a page has rows of: where the exchange lists it, and where we keep it."""
+
+    endpoint: str
+    table: str
+    key: str
+    stage: Stage
+
+
+SERIES_KIND = Kind("/series", "series", "ticker", SERIES)
+EVENT_KIND = Kind("/events", "events", "event_ticker", EVENTS)
+MARKET_KIND = Kind("/markets", "instruments", "ticker", MARKETS)
+
+
+async def nothing(_: Driver) -> None:
+    """What most pages change elsewhere."""
+
+
+@dataclass
+class Batch:
+    """One page, ready to be stored; `keep` it once the transaction has committed."""
+
+    kind: Kind
+    as_of: datetime
+    #: All that the page named, whether it is new or not.
+    seen: list[str] = field(default_factory=list)
+    #: What is new, by its key.
+    records: dict[str, Record] = field(default_factory=dict)
+    set_aside: int = 0
+    #: Records that Postgres would not take.
+    refused: list[str] = field(default_factory=list)
+    #: Records that came too late: what is stored was asked for after them.
+    overtaken: set[str] = field(default_factory=set)
+    #: What the rows change in other tables, in the same transaction.
+    spread: Callable[[Driver], Awaitable[None]] = nothing
+    keep: Callable[[], None] = lambda: None
+
+    @property
+    def changed(self) -> int:
+        return len(self.records)
+
+    async def save(self, conn: Driver) -> None:
+        """Store whatever can be stored; inside the caller's transaction."""
+        if not self.records:
+            return
+        self.refused = await _store(conn, self.kind.stage, self.records)
+        for key in self.refused:
+            del self.records[key]
+        self.set_aside += len(self.refused)
+        rows = await conn.fetch(
+            f"SELECT {self.kind.key} FROM {self.kind.table}"
+            f" WHERE {self.kind.key} = ANY($1) AND as_of > $2",
+            list(self.records),
+            self.as_of,
+        )
+        self.overtaken = {row[0] for row in rows}
+        await self.spread(conn)
+
+
+async def _store(conn: Driver, stage: Stage, records: Mapping[str, Record]) -> list[str]:
+    """Store all, or, where one of them cannot be, all but those; their keys."""
+    try:
+        async with conn.transaction():
+            await stage.save(conn, records.values())
+    except UNSTORABLE:
+        keys = list(records)
+        if len(keys) == 1:
+            return keys
+        middle = len(keys) // 2
+        halves = keys[:middle], keys[middle:]
+        return [
+            refused
+            for half in halves
+            for refused in await _store(conn, stage, {key: records[key] for key in half})
+        ]
+    return []
