@@ -1,5 +1,6 @@
 """Books, trades and candles go together, and with the quotes."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.prices import hundredths
 
 from .asking import walk
+from .moments import Moment
 
 
 def seconds(exchange: Exchange) -> int:
@@ -44,13 +46,14 @@ async def test_every_book_goes_with_its_quote(
             assert best == [market[price], market[size]]
 
 
-async def test_every_price_stands_on_its_markets_grid(
-    client: httpx.AsyncClient, exchange: Exchange
-) -> None:
-    """`price_ranges` is the rule, down to parts of a cent."""
+def test_every_price_stands_on_its_markets_grid(moment: Moment) -> None:
+    """`price_ranges` is the rule, down to parts of a cent, and stays it while people trade."""
+    exchange = Exchange.generated(3000, seed=5, now=moment)
+    exchange.step(100)
     labels = set()
+
     for entry in exchange.catalogue.created["open", 0].things:
-        market = (await client.get(f"/markets/{entry.ticker}")).json()["market"]
+        market = json.loads(entry.bytes())
         labels.add(market["price_level_structure"])
         for name in ("yes_bid_dollars", "yes_ask_dollars", "last_price_dollars"):
             assert on_grid(Decimal(market[name]), market["price_ranges"]), (entry.ticker, name)
@@ -59,7 +62,7 @@ async def test_every_price_stands_on_its_markets_grid(
         assert Decimal(market["no_bid_dollars"]) == 1 - ask
         assert Decimal(market["no_ask_dollars"]) == 1 - bid
 
-    assert "tapered_deci_cent" in labels
+    assert {"linear_cent", "tapered_deci_cent"} <= labels
 
 
 def on_grid(price: Decimal, ranges: list[dict[str, str]]) -> bool:

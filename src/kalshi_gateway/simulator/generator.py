@@ -40,10 +40,12 @@ class Generator:
         events: list[EventEntry] = []
         entries: list[MarketEntry] = []
         drawn = dict.fromkeys(SHARES, 0)
+        # One event of forty strikes must not be most of a small catalogue.
+        widest = max(markets // 20, 3)
         while len(entries) < markets:
             phase = most_wanting(drawn)
             event, fresh = self.event(self.pick(), phase)
-            fresh = fresh[: markets - len(entries)]
+            fresh = fresh[: min(widest, markets - len(entries))]
             drawn[phase] += len(fresh)
             events.append(event)
             entries += fresh

@@ -20,9 +20,9 @@ PHASES = list(SHARES)
 
 
 def most_wanting(drawn: dict[Phase, int]) -> Phase:
-    """The phase whose share is most behind, so that small catalogues have all of them too."""
+    """The phase most behind, measured by its own share: small catalogues have all of them."""
     total = sum(drawn.values()) + 1
-    return max(PHASES, key=lambda phase: SHARES[phase] * total - drawn[phase])
+    return max(PHASES, key=lambda phase: total - drawn[phase] / SHARES[phase])
 
 
 @dataclass(frozen=True)
