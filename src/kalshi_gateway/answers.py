@@ -6,12 +6,12 @@ a second, and both ways to an answer (through its route, or from `hot.py`) end i
 
 import gzip
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple, Self
 
 from fastapi import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from .freshness import Meta, Source, Standing
 from .units import to_json
@@ -27,7 +27,34 @@ GZIP_LEVEL = 1
 #: RFC 9211: how this cache came by the answer.
 Came = Literal["HIT", "MISS", "STALE", "BYPASS"]
 
+TELLING = frozenset({b"authorization", b"if-none-match", b"accept-encoding", b"cache-control"})
+
 Headers = list[tuple[bytes, bytes]]
+
+NO_BODY: Message = {"type": "http.response.body", "body": b""}
+
+
+class Asked(NamedTuple):
+    """What the headers of a request say of the answer that is wanted."""
+
+    authorization: bytes = b""
+    #: The ETags the client holds.
+    known: bytes | None = None
+    #: It takes gzip.
+    zipped: bool = False
+    #: RFC 9111: it asks for more than what a cache has.
+    directives: bytes | None = None
+
+    @classmethod
+    def of(cls, scope: Scope) -> Self:
+        said = {name: value for name, value in scope["headers"] if name in TELLING}
+        accepts = said.get(b"accept-encoding", b"")
+        return cls(
+            said.get(b"authorization", b""),
+            said.get(b"if-none-match"),
+            b"gzip" in accepts and b"gzip;q=0" not in accepts.replace(b" ", b""),
+            said.get(b"cache-control"),
+        )
 
 
 class Answer(Response):
@@ -53,32 +80,30 @@ class Answer(Response):
         self.etag = b'W/"' + blake2b(content, digest_size=8).hexdigest().encode() + b'"'
         self.made_at = time.monotonic()
         self._rendered_at = -1
-        self._body = b""
-        self._zipped: bytes | None = None
-        self._said: Headers = []
+        self._unchanged: Message = NO_BODY
+        self._start: Message = NO_BODY
+        self._body: Message = NO_BODY
+        self._zipped: tuple[Message, Message] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ANSWER] = self
-        await self.send(scope, send)
+        await self.send(Asked.of(scope), send)
 
-    async def send(self, scope: Scope, send: Send) -> None:
+    async def send(self, asked: Asked, send: Send) -> None:
         """Answer with the body, or with 304 to who has it already."""
-        self._render()
-        known, zipped = _asked_with(scope["headers"])
-        if known is not None and _names(known, self.etag):
-            await send({"type": "http.response.start", "status": 304, "headers": self._said})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        headers, body = self._said, self._body
-        if zipped and len(body) >= WORTH_COMPRESSING:
-            if self._zipped is None:
-                self._zipped = gzip.compress(body, GZIP_LEVEL, mtime=0)
-            body = self._zipped
-            headers = [*headers, (b"content-encoding", b"gzip")]
-        length = (b"content-length", str(len(body)).encode())
-        start = {"type": "http.response.start", "status": 200, "headers": [*headers, length]}
-        await send(start)
-        await send({"type": "http.response.body", "body": body})
+        second = int(time.time())
+        if second != self._rendered_at:
+            self._render(second)
+        if asked.known is not None and _names(asked.known, self.etag):
+            await send(self._unchanged)
+            await send(NO_BODY)
+        elif asked.zipped and len(self._body["body"]) >= WORTH_COMPRESSING:
+            start, body = self._zipped or self._zip()
+            await send(start)
+            await send(body)
+        else:
+            await send(self._start)
+            await send(self._body)
 
     def restated(self, standing: Standing) -> "Answer":
         """The same content with something else to say of it."""
@@ -86,19 +111,24 @@ class Answer(Response):
 
     @property
     def size(self) -> int:
-        """Bytes held in memory, roughly: content, body, and the compressed body."""
-        return 2 * len(self.content) + len(self._zipped or b"") + 1_000
+        """Bytes held in memory, roughly: the content, in a body, and that compressed."""
+        return 2 * len(self.content) + len(self.content) // 4 + 1_000
 
-    def _render(self) -> None:
+    def _render(self, second: int) -> None:
         """Say the age of this second."""
-        second = int(time.time())
-        if second == self._rendered_at:
-            return
         meta = self.standing.meta(source=self.source, total=self.total)
-        self._body = b"".join((self.content, b',"meta":', to_json(meta), b"}"))
+        body = b"".join((self.content, b',"meta":', to_json(meta), b"}"))
+        headers = _headers(meta, self.standing, self.came, self.etag)
+        self._unchanged = {"type": "http.response.start", "status": 304, "headers": headers}
+        self._start, self._body = _messages(headers, body)
         self._zipped = None
-        self._said = _headers(meta, self.standing, self.came, self.etag)
         self._rendered_at = second
+
+    def _zip(self) -> tuple[Message, Message]:
+        body = gzip.compress(self._body["body"], GZIP_LEVEL, mtime=0)
+        headers = [*self._unchanged["headers"], (b"content-encoding", b"gzip")]
+        self._zipped = _messages(headers, body)
+        return self._zipped
 
 
 def listed(
@@ -151,6 +181,14 @@ def _headers(meta: Meta, standing: Standing, came: Came, etag: bytes) -> Headers
     ]
 
 
+def _messages(headers: Headers, body: bytes) -> tuple[Message, Message]:
+    length = (b"content-length", str(len(body)).encode())
+    return (
+        {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
+        {"type": "http.response.body", "body": body},
+    )
+
+
 def _cache_status(came: Came, seconds_left: int | None) -> bytes:
     said = {
         "HIT": "hit",
@@ -160,17 +198,6 @@ def _cache_status(came: Came, seconds_left: int | None) -> bytes:
     }[came]
     ttl = "" if seconds_left is None else f"; ttl={seconds_left}"
     return f"kalshi-gateway; {said}{ttl}".encode()
-
-
-def _asked_with(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes | None, bool]:
-    """The ETags the client holds, and whether it takes gzip."""
-    known, zipped = None, False
-    for name, value in headers:
-        if name == b"if-none-match":
-            known = value if known is None else known + b"," + value
-        elif name == b"accept-encoding":
-            zipped = b"gzip" in value and b"gzip;q=0" not in value.replace(b" ", b"")
-    return known, zipped
 
 
 def _names(known: bytes, etag: bytes) -> bool:

@@ -8,13 +8,12 @@ the exchange can make it, the last one is given, marked stale, with the reason.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import replace
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .answers import ANSWER, Answer
+from .answers import ANSWER, Answer, Asked
 from .auth import LOCAL, Gatekeeper
 from .errors import GatewayError
 from .kalshi.errors import KalshiError
@@ -56,7 +55,11 @@ class Hot:
             return
         key = (scope["path"], scope["query_string"])
         kept = self._kept.get(key)
-        if kept is None or _wants_more(scope["headers"]) or not _may_read(scope):
+        if kept is None:
+            await self._made(key, scope, receive, send)
+            return
+        asked = Asked.of(scope)
+        if asked.directives is not None or not _may_read(scope, asked):
             await self._made(key, scope, receive, send)
             return
         answer, route = kept
@@ -68,7 +71,7 @@ class Hot:
             self._renew(key, scope)
         self._kept.move_to_end(key)
         scope[ROUTE] = route
-        await answer.send(scope, send)
+        await answer.send(asked, send)
 
     @property
     def is_hot(self) -> bool:
@@ -83,9 +86,10 @@ class Hot:
             kept = self._kept.get(key)
             if kept is None or not _passing(error):
                 raise
-            await _let_in(scope)
+            asked = Asked.of(scope)
+            await _let_in(scope, asked)
             answer, scope[ROUTE] = kept
-            await _marked(answer, error).send(scope, send)
+            await _marked(answer, error).send(asked, send)
         else:
             self._keep(key, scope)
 
@@ -123,33 +127,24 @@ class Hot:
             self._keep(key, scope)
 
 
-def _may_read(scope: Scope) -> bool:
+def _may_read(scope: Scope, asked: Asked) -> bool:
     """Whether the caller is known to be let in; who is not goes the long way, and hears why."""
     gatekeeper = _gatekeeper(scope)
-    caller = LOCAL if gatekeeper is None else gatekeeper.caller_at_once(_shown(scope))
+    caller = LOCAL if gatekeeper is None else gatekeeper.caller_at_once(asked.authorization)
     return caller is not None and caller.has(TokenScope.READ)
 
 
-async def _let_in(scope: Scope) -> None:
+async def _let_in(scope: Scope, asked: Asked) -> None:
     """Raise unless the caller may read; asks the database, or believes for a while without it."""
     gatekeeper = _gatekeeper(scope)
     if gatekeeper is not None:
-        caller = await gatekeeper.caller(_shown(scope).decode("latin-1"))
+        caller = await gatekeeper.caller(asked.authorization.decode("latin-1"))
         caller.require(TokenScope.READ)
 
 
 def _gatekeeper(scope: Scope) -> Gatekeeper | None:
     found: Gatekeeper | None = scope["app"].state.resources.gatekeeper
     return found
-
-
-def _shown(scope: Scope) -> bytes:
-    return next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-
-
-def _wants_more(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether the client asks for more than what we have (RFC 9111, request directives)."""
-    return any(name == b"cache-control" for name, _ in headers)
 
 
 def _passing(error: GatewayError | KalshiError) -> bool:

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     gateway_log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important log lines that are written."
     )
+    gateway_opentelemetry: bool = Field(
+        False, description="Tell requests to the OpenTelemetry SDK, if one is set up."
+    )
     gateway_max_body_bytes: int = Field(
         1_048_576, ge=1024, description="A request body larger than this is refused with 413."
     )
