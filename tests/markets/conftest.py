@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
@@ -26,6 +27,12 @@ def app(database_url: str, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(standing, "REREAD_SECONDS", -1.0)
     monkeypatch.setattr(Retries, "pause_s", lambda retries, attempt: 0.0)
     return a_gateway(database_url, upstream)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app) as client:
+        yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -26,12 +26,13 @@ def a_gateway(database_url: str, upstream: Upstream | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client, for as long as the application runs."""
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
+    """A client that takes no answer from memory, for as long as the application runs."""
+    asking = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://localhost",
+        headers={"Cache-Control": "no-cache"},
+    )
+    async with app.router.lifespan_context(app), asking as client:
         yield client
 
 

@@ -20,4 +20,5 @@ async def read_exchange(watch: Exchange) -> Response:
 @router.get("/status", response_model=GatewayStatus)
 async def read_status(kalshi: Upstream, progress: CatalogueProgress) -> Response:
     """How far the catalogue is, what is left of the exchange's budget, and what looked odd."""
-    return answers.made(gateway_status(kalshi, await progress.walks()))
+    walks, complete = await progress.walks(), await progress.is_complete()
+    return answers.made(gateway_status(kalshi, walks, complete=complete))

@@ -87,14 +87,13 @@ class GatewayStatus:
     drift: tuple[Drift, ...]
 
 
-def gateway_status(kalshi: Kalshi, walks: Mapping[str, Walk]) -> GatewayStatus:
+def gateway_status(kalshi: Kalshi, walks: Mapping[str, Walk], *, complete: bool) -> GatewayStatus:
     """Everything at one glance."""
     skew = kalshi.skew
     return GatewayStatus(
         version=__version__,
         catalogue=Catalogue(
-            complete=any(scope.startswith("markets:") for scope in walks)
-            and all(walk.complete_as_of is not None for walk in walks.values()),
+            complete=complete,
             walks=tuple(_walk(walk) for walk in walks.values()),
         ),
         exchange=ExchangeLink(

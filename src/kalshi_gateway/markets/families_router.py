@@ -10,6 +10,7 @@ from kalshi_gateway.dependencies import CatalogueProgress, Database, MarketLooku
 from . import paging, repository
 from .answers import CategoryList, EventDetail, EventList, SeriesDetail, SeriesList
 from .listing import EventListing, SeriesListing
+from .repository import Inside
 
 router = APIRouter(prefix="/kalshi", tags=["Events and series"], dependencies=[requires("read")])
 
@@ -19,7 +20,7 @@ async def list_events(
     listing: Annotated[EventListing, Query()], database: Database, progress: CatalogueProgress
 ) -> Response:
     """Events with their markets; those with an open market unless you ask for others."""
-    standing = await progress.families()
+    standing = await progress.events(with_markets=listing.markets)
     async with database.driver() as conn:
         rows = await repository.page_of_events(conn, listing)
         page, next_cursor = paging.cut(rows, listing)
@@ -40,11 +41,12 @@ async def read_event(
     progress: CatalogueProgress,
 ) -> Response:
     """One event with all its markets; one that only the exchange knows is fetched."""
-    body, as_of = await lookup.event(event_ticker)
+    looked = await lookup.event(event_ticker)
+    event = looked.found
     async with database.driver() as conn:
-        inside = await repository.markets_of(conn, [event_ticker])
-    standing = await progress.family(as_of)
-    return answers.detailed(_with_markets(body, inside[event_ticker]), standing)
+        inside = (await repository.markets_of(conn, [event_ticker]))[event_ticker]
+    standing = await progress.event(event.as_of, inside)
+    return answers.detailed(_with_markets(event.body, inside), standing, came=looked.came)
 
 
 @router.get("/series", response_model=SeriesList)
@@ -52,7 +54,7 @@ async def list_series(
     listing: Annotated[SeriesListing, Query()], database: Database, progress: CatalogueProgress
 ) -> Response:
     """Series by ticker."""
-    standing = await progress.families()
+    standing = await progress.series()
     async with database.driver() as conn:
         rows = await repository.page_of_series(conn, listing)
     page, next_cursor = paging.cut(rows, listing)
@@ -68,15 +70,15 @@ async def read_series(
     progress: CatalogueProgress,
 ) -> Response:
     """One series; one that only the exchange knows is fetched."""
-    body, as_of = await lookup.series(series_ticker)
-    standing = await progress.family(as_of)
-    return answers.detailed(body, standing)
+    looked = await lookup.series(series_ticker)
+    standing = await progress.one_series(looked.found.as_of)
+    return answers.detailed(looked.found.body, standing, came=looked.came)
 
 
 @router.get("/categories", response_model=CategoryList)
 async def list_categories(database: Database, progress: CatalogueProgress) -> Response:
     """The exchange's categories and tags, with how much each of them finds."""
-    standing = await progress.families()
+    standing = await progress.categories()
     async with database.driver() as conn:
         categories = await repository.facets(conn)
     if not categories:
@@ -84,5 +86,5 @@ async def list_categories(database: Database, progress: CatalogueProgress) -> Re
     return answers.kept({"categories": categories}, standing)
 
 
-def _with_markets(body: str, markets: list[str]) -> str:
-    return f'{body[:-1]},"markets":[{",".join(markets)}]}}'
+def _with_markets(body: str, markets: list[Inside]) -> str:
+    return f'{body[:-1]},"markets":[{",".join(market.body for market in markets)}]}}'

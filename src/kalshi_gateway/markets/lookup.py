@@ -2,12 +2,19 @@
 
 import re
 import time
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Generic, Literal, TypeVar
 
-from kalshi_gateway.db import Database
+from kalshi_gateway.answers import Came
+from kalshi_gateway.db import Database, Driver
 from kalshi_gateway.errors import NotFound
+from kalshi_gateway.freshness import Standing
 from kalshi_gateway.kalshi import errors, wire
 from kalshi_gateway.kalshi.client import Answer, Kalshi
+from kalshi_gateway.kalshi.errors import KalshiError
+from kalshi_gateway.kalshi.flights import Flights
 from kalshi_gateway.kalshi.reading import read
 
 from . import repository, storing, totals
@@ -20,7 +27,12 @@ from .family import (
     series_words,
 )
 from .market import Family
-from .repository import Found
+from .repository import Found, FoundFamily
+from .standing import COMBO_FRESH_FOR
+
+F = TypeVar("F", Found, FoundFamily)
+Find = Callable[[Driver, str], Awaitable[F | None]]
+Kind = Literal["market", "event", "series"]
 
 #: Nothing the exchange lists is written otherwise, so there is no need to ask.
 TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
@@ -51,26 +63,49 @@ class SeriesNotFound(NotFound):
     title = "No such series"
 
 
+NOT_FOUND: Mapping[Kind, type[NotFound]] = {
+    "market": MarketNotFound,
+    "event": EventNotFound,
+    "series": SeriesNotFound,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Looked(Generic[F]):
+    """What was found, where, and why it could not be had newer."""
+
+    found: F
+    came: Came = "HIT"
+    failure: KalshiError | None = None
+
+    def marked(self, standing: Standing) -> Standing:
+        """How it stands, with the failure told."""
+        if self.failure is None:
+            return standing
+        warnings = (*standing.warnings, f"the exchange could not be asked: {self.failure}")
+        return replace(standing, overdue=True, warnings=warnings)
+
+
 class Lookup:
     """Finds what is known, and fetches what only the exchange knows."""
 
     def __init__(self, database: Database, kalshi: Kalshi) -> None:
         self._database = database
         self._kalshi = kalshi
-        self._unknown: dict[str, float] = {}
+        self._flights = Flights()
+        self._unknown: dict[tuple[Kind, str], float] = {}
 
-    async def market(self, ticker: str) -> Found:
+    async def market(self, ticker: str) -> Looked[Found]:
         """The market, from the catalogue or from either tier of the exchange."""
-        async with self._database.driver() as conn:
-            found = await repository.find(conn, ticker)
-        if found is not None:
-            return found
-        await self._fetch(ticker)
-        async with self._database.driver() as conn:
-            found = await repository.find(conn, ticker)
-        if found is None:
-            raise MarketNotFound(f"There is no market {ticker[:120]}.")
-        return found
+        return await self._look("market", ticker, repository.find, self._fetch_market)
+
+    async def event(self, event_ticker: str) -> Looked[FoundFamily]:
+        """The event, from the catalogue or from the exchange."""
+        return await self._look("event", event_ticker, repository.find_event, self._fetch_event)
+
+    async def series(self, ticker: str) -> Looked[FoundFamily]:
+        """The series, from the catalogue or from the exchange."""
+        return await self._look("series", ticker, repository.find_series, self._fetch_series)
 
     async def series_of(self, ticker: str) -> str | None:
         """The series that the market belongs to, as far as anybody says."""
@@ -78,47 +113,53 @@ class Lookup:
         async with self._database.driver() as conn:
             return await repository.series_of(conn, ticker)
 
-    async def event(self, event_ticker: str) -> tuple[str, datetime]:
-        """The event's finished JSON and its age, from the catalogue or from the exchange."""
-        async with self._database.driver() as conn:
-            found = await repository.find_event(conn, event_ticker)
-        if found is None and self._worth_asking(event_ticker):
+    async def _look(
+        self, kind: Kind, ticker: str, find: Find[F], fetch: Callable[[str], Awaitable[None]]
+    ) -> Looked[F]:
+        known = await self._find(ticker, find)
+        if (known is None or _wants_renewal(known)) and self._worth_asking(kind, ticker):
+
+            async def call() -> F | None:
+                return await self._fetched(kind, ticker, find, fetch)
+
             try:
-                await self._store_event(await self._kalshi.event(event_ticker))
-            except errors.NotFound:
-                self._remember_unknown(event_ticker)
-            async with self._database.driver() as conn:
-                found = await repository.find_event(conn, event_ticker)
+                fetched = await self._flights.share((kind, ticker), call)
+            except KalshiError as error:
+                if known is None:
+                    raise
+                return Looked(known, "HIT", error)
+            if fetched is not None:
+                return Looked(fetched, "MISS")
+        if known is None:
+            raise NOT_FOUND[kind](f"There is no {kind} {ticker[:120]}.")
+        return Looked(known)
+
+    async def _fetched(
+        self, kind: Kind, ticker: str, find: Find[F], fetch: Callable[[str], Awaitable[None]]
+    ) -> F | None:
+        """What the exchange has, now stored, unless another has stored it in the meantime."""
+        known = await self._find(ticker, find)
+        if known is not None and not _wants_renewal(known):
+            return known
+        try:
+            await fetch(ticker)
+        except errors.NotFound:
+            self._remember_unknown(kind, ticker)
+            return None
+        found = await self._find(ticker, find)
         if found is None:
-            raise EventNotFound(f"There is no event {event_ticker[:120]}.")
+            self._remember_unknown(kind, ticker)  # the exchange spells it otherwise
         return found
 
-    async def series(self, ticker: str) -> tuple[str, datetime]:
-        """The series' finished JSON and its age, from the catalogue or from the exchange."""
+    async def _find(self, ticker: str, find: Find[F]) -> F | None:
         async with self._database.driver() as conn:
-            found = await repository.find_series(conn, ticker)
-        if found is None and self._worth_asking(ticker):
-            try:
-                await self._store_series(await self._kalshi.series(ticker))
-            except errors.NotFound:
-                self._remember_unknown(ticker)
-            async with self._database.driver() as conn:
-                found = await repository.find_series(conn, ticker)
-        if found is None:
-            raise SeriesNotFound(f"There is no series {ticker[:120]}.")
-        return found
+            return await find(conn, ticker)
 
-    async def _fetch(self, ticker: str) -> None:
-        if not self._worth_asking(ticker):
-            return
+    async def _fetch_market(self, ticker: str) -> None:
         try:
             answer = await self._kalshi.market(ticker)
         except errors.NotFound:
-            try:
-                answer = await self._kalshi.historical_market(ticker)
-            except errors.NotFound:
-                self._remember_unknown(ticker)
-                return
+            answer = await self._kalshi.historical_market(ticker)
         row = answer.value
         async with self._database.driver() as conn:
             family = await repository.family_of(conn, row.event_ticker)
@@ -127,6 +168,10 @@ class Lookup:
         record = storing.market_record(row, family, storing.digest(answer.raw), answer.asked_at)
         async with self._database.driver() as conn, conn.transaction():
             await storing.MARKETS.save(conn, [record])
+            await totals.restate(conn, [row.event_ticker])
+
+    async def _fetch_event(self, event_ticker: str) -> None:
+        await self._store_event(await self._kalshi.event(event_ticker))
 
     async def _fetch_family(self, event_ticker: str) -> Family:
         try:
@@ -157,7 +202,8 @@ class Lookup:
             await totals.restate(conn, [event.event_ticker])
         return family
 
-    async def _store_series(self, answer: Answer[wire.Series]) -> None:
+    async def _fetch_series(self, ticker: str) -> None:
+        answer = await self._kalshi.series(ticker)
         series = series_from_wire(answer.value, answer.asked_at)
         record = storing.series_record(
             series, series_words(series), storing.digest(answer.raw), answer.asked_at
@@ -165,12 +211,23 @@ class Lookup:
         async with self._database.driver() as conn, conn.transaction():
             await storing.SERIES.save(conn, [record])
 
-    def _worth_asking(self, ticker: str) -> bool:
+    def _worth_asking(self, kind: Kind, ticker: str) -> bool:
         if not TICKER.fullmatch(ticker):
             return False
-        return time.monotonic() - self._unknown.get(ticker, float("-inf")) >= UNKNOWN_FOR_SECONDS
+        asked_at = self._unknown.get((kind, ticker), float("-inf"))
+        return time.monotonic() - asked_at >= UNKNOWN_FOR_SECONDS
 
-    def _remember_unknown(self, ticker: str) -> None:
+    def _remember_unknown(self, kind: Kind, ticker: str) -> None:
         if len(self._unknown) >= MOST_UNKNOWN:
             self._unknown.clear()
-        self._unknown[ticker] = time.monotonic()
+        self._unknown[kind, ticker] = time.monotonic()
+
+
+def _wants_renewal(known: Found | FoundFamily) -> bool:
+    """Whether nobody but us will renew it: walks and changes leave combos out."""
+    return (
+        isinstance(known, Found)
+        and known.is_combo
+        and known.status != "settled"
+        and datetime.now(UTC) - known.as_of > COMBO_FRESH_FOR
+    )

@@ -40,6 +40,22 @@ class Found(NamedTuple):
     body: str
     rules: str
     status: str
+    is_combo: bool
+    as_of: datetime
+
+
+class FoundFamily(NamedTuple):
+    """One event or series: its finished JSON, and its age."""
+
+    body: str
+    as_of: datetime
+
+
+class Inside(NamedTuple):
+    """A market inside its event: its finished JSON, and its age."""
+
+    body: str
+    status: str
     as_of: datetime
 
 
@@ -71,7 +87,7 @@ async def count(conn: Driver, listing: MarketListing) -> int:
 
 async def find(conn: Driver, ticker: str) -> Found | None:
     row = await conn.fetchrow(
-        "SELECT body, rules, status, as_of FROM instruments WHERE ticker = $1", ticker
+        "SELECT body, rules, status, is_combo, as_of FROM instruments WHERE ticker = $1", ticker
     )
     return None if row is None else Found(*row)
 
@@ -93,26 +109,41 @@ async def count_events(conn: Driver, listing: EventListing) -> int:
     return await _count(conn, "events", await _asked(conn, listing), listing)
 
 
-async def find_event(conn: Driver, event_ticker: str) -> tuple[str, datetime] | None:
-    """An event's finished JSON, and its age."""
+async def find_event(conn: Driver, event_ticker: str) -> FoundFamily | None:
     row = await conn.fetchrow(
         f"SELECT {_BODY['events']} AS body, as_of FROM events WHERE event_ticker = $1",
         event_ticker,
     )
-    return None if row is None else (row["body"], row["as_of"])
+    return None if row is None else FoundFamily(*row)
 
 
-async def markets_of(conn: Driver, event_tickers: Sequence[str]) -> dict[str, list[str]]:
-    """The finished JSON of all markets of these events, by event."""
+async def markets_of(conn: Driver, event_tickers: Sequence[str]) -> dict[str, list[Inside]]:
+    """All markets of these events, by event."""
     rows = await conn.fetch(
-        "SELECT event_ticker, body FROM instruments"
+        "SELECT event_ticker, body, status, as_of FROM instruments"
         " WHERE event_ticker = ANY($1) AND NOT is_combo ORDER BY ticker",
         event_tickers,
     )
-    found: dict[str, list[str]] = {ticker: [] for ticker in event_tickers}
+    found: dict[str, list[Inside]] = {ticker: [] for ticker in event_tickers}
     for row in rows:
-        found[row["event_ticker"]].append(row["body"])
+        found[row["event_ticker"]].append(Inside(row["body"], row["status"], row["as_of"]))
     return found
+
+
+async def unknown_among(conn: Driver, tickers: Sequence[str]) -> int:
+    """How many of these tickers are no market of ours."""
+    known: int = await conn.fetchval(
+        "SELECT count(*) FROM instruments WHERE ticker = ANY($1)", tickers
+    )
+    return len(set(tickers)) - known
+
+
+async def oldest_combo(conn: Driver, tickers: Sequence[str]) -> datetime | None:
+    """When the exchange was asked for the combo among these that we asked for longest ago."""
+    as_of: datetime | None = await conn.fetchval(
+        "SELECT min(as_of) FROM instruments WHERE ticker = ANY($1) AND is_combo", tickers
+    )
+    return as_of
 
 
 async def page_of_series(conn: Driver, listing: SeriesListing) -> list[Row]:
@@ -136,10 +167,9 @@ async def page_of_series(conn: Driver, listing: SeriesListing) -> list[Row]:
     return [Row(row["body"], Place((), row["ticker"])) for row in rows]
 
 
-async def find_series(conn: Driver, ticker: str) -> tuple[str, datetime] | None:
-    """A series' finished JSON, and its age."""
+async def find_series(conn: Driver, ticker: str) -> FoundFamily | None:
     row = await conn.fetchrow("SELECT body, as_of FROM series WHERE ticker = $1", ticker)
-    return None if row is None else (row["body"], row["as_of"])
+    return None if row is None else FoundFamily(*row)
 
 
 async def series_noun(conn: Driver, ticker: str) -> Series | None:

@@ -1,11 +1,14 @@
 """GET /kalshi/markets, and what trades in one of them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
 from kalshi_gateway import answers, cursors
+from kalshi_gateway.db import Driver
 from kalshi_gateway.dependencies import (
     CatalogueProgress,
     Database,
@@ -19,6 +22,7 @@ from kalshi_gateway.freshness import Standing
 from . import paging, repository
 from .answers import BookDetail, CandleList, MarketDetail, MarketList, TradeList
 from .listing import Instant, MarketListing
+from .repository import Row
 from .tiers import MINUTES, NEWEST, Period, TapePlace
 
 router = APIRouter(prefix="/kalshi/markets", tags=["Markets"], dependencies=[requires("read")])
@@ -42,15 +46,32 @@ async def list_markets(
     listing: Annotated[MarketListing, Query()], database: Database, progress: CatalogueProgress
 ) -> Response:
     """Search, filter and sort the whole catalogue; open markets unless you ask for others."""
-    standing = await progress.markets(listing.statuses)
+    with_combos = listing.include_combos and not listing.tickers
+    standing = await progress.markets(listing.statuses, with_combos=with_combos)
     async with database.driver() as conn:
         rows = await repository.page(conn, listing)
         total = await repository.count(conn, listing) if listing.count == "exact" else None
-    page, next_cursor = paging.cut(rows, listing)
+        page, next_cursor = paging.cut(rows, listing)
+        if listing.tickers or listing.include_combos:
+            standing = await _beyond_the_walks(conn, listing, page, standing)
     if not page:
         paging.refuse_if_nothing_is_known(standing)
     bodies = (row.body for row in page)
     return answers.listed("markets", bodies, next_cursor, standing, total=total)
+
+
+async def _beyond_the_walks(
+    conn: Driver, listing: MarketListing, page: Sequence[Row], standing: Standing
+) -> Standing:
+    """What no walk tells: how old combos are, and which of the named tickers nobody has met."""
+    oldest = await repository.oldest_combo(conn, [row.place.name for row in page])
+    if oldest is not None and standing.as_of is not None:
+        standing = replace(standing, as_of=min(oldest, standing.as_of))
+    unknown = await repository.unknown_among(conn, listing.tickers or ())
+    if unknown:
+        text = f"{unknown} of the tickers are not in the catalogue: ask for each by itself"
+        standing = replace(standing, complete=False, warnings=(*standing.warnings, text))
+    return standing
 
 
 @router.get("/{ticker}", response_model=MarketDetail)
@@ -58,9 +79,9 @@ async def read_market(
     ticker: Ticker, lookup: MarketLookup, progress: CatalogueProgress
 ) -> Response:
     """One market with its rules; one that only the exchange knows is fetched."""
-    found = await lookup.market(ticker)
-    standing = await progress.one(found.status, found.as_of)
-    return answers.detailed(found.body, standing, found.rules)
+    looked = await lookup.market(ticker)
+    standing = looked.marked(await progress.market(looked.found))
+    return answers.detailed(looked.found.body, standing, looked.found.rules, came=looked.came)
 
 
 @router.get("/{ticker}/orderbook", response_model=BookDetail)

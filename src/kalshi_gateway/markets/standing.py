@@ -1,20 +1,44 @@
 """How complete and how old the catalogue is, as its walks tell."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from kalshi_gateway.db import Database
 from kalshi_gateway.freshness import Standing
 
 from . import walks
 from .market import Status
+from .repository import Found, Inside
 from .sync import WALKED
 from .walks import Walk
 
 REREAD_SECONDS = 1.0
 
-NAMES = ("series", "events:open", "events:unopened")
+#: No walk sees combos: one is as old as its own row, and asked for again when older than this.
+COMBO_FRESH_FOR = timedelta(seconds=30)
+
+#: What is walked for names, and the changes that keep each of them up to date.
+NAMES = {
+    "series": "changes:series",
+    "events:open": "changes:events",
+    "events:unopened": "changes:events",
+}
+MARKET_CHANGES = ("changes:created", "changes:updated", "changes:settled")
+
+SETTLED = "settled markets are those that settled while this gateway was watching"
+NO_COMBOS = "combos are those that were asked for by their ticker"
+NAMELESS = "events and series are still being read: names may be missing"
+
+Walks = Mapping[str, Walk]
+
+
+class Part(NamedTuple):
+    """One thing that is walked: when all of it was last known, and what is missing of it."""
+
+    as_of: datetime | None
+    warnings: tuple[str, ...] = ()
 
 
 class Progress:
@@ -26,10 +50,10 @@ class Progress:
         self._database = database
         self._changes_every = changes_every
         self._prices_every = prices_every
-        self._walks: Mapping[str, Walk] = {}
+        self._walks: Walks = {}
         self._read_at = float("-inf")
 
-    async def walks(self) -> Mapping[str, Walk]:
+    async def walks(self) -> Walks:
         """Every walk by its scope."""
         if time.monotonic() - self._read_at > REREAD_SECONDS:
             async with self._database.driver() as conn:
@@ -37,85 +61,123 @@ class Progress:
             self._read_at = time.monotonic()
         return self._walks
 
-    async def markets(self, statuses: Iterable[Status] | None) -> Standing:
+    async def markets(
+        self, statuses: Iterable[Status] | None, *, with_combos: bool = False
+    ) -> Standing:
         """How things stand with markets in these states; None: with those anybody may name."""
         known = await self.walks()
         wanted = list(statuses or WALKED)
-        as_of = [_as_of(known, status) for status in wanted]
-        warnings = [text for status in wanted for text in _warnings(known, status)]
-        if any(name not in known or known[name].complete_as_of is None for name in NAMES):
-            warnings.append("events and series are still being read: names may be missing")
-        late = self._prices_every if "open" in wanted or "paused" in wanted else self._changes_every
-        return Standing(
-            as_of=None if None in as_of else min(moment for moment in as_of if moment),
-            fresh_for_seconds=2 * late.total_seconds(),
-            complete=not warnings,
-            warnings=tuple(dict.fromkeys(warnings)),
-        )
+        parts = [_markets(known, status) for status in wanted]
+        if any(_names(known, scope).as_of is None for scope in NAMES):
+            parts.append(Part(_as_of(parts), (NAMELESS,)))
+        if with_combos:
+            parts.append(Part(_as_of(parts), (NO_COMBOS,)))
+        priced = "open" in wanted or "paused" in wanted
+        return _standing(parts, 2 * (self._prices_every if priced else self._changes_every))
 
-    async def one(self, status: str, row_as_of: datetime) -> Standing:
+    async def market(self, found: Found) -> Standing:
         """How things stand with one market: a walk confirms rows that it does not touch."""
-        walked_as_of = _as_of(await self.walks(), status)
-        return Standing(
-            as_of=max(row_as_of, walked_as_of) if walked_as_of else row_as_of,
-            fresh_for_seconds=2 * self._prices_every.total_seconds(),
-        )
+        if found.is_combo:
+            return Standing(found.as_of, 2 * COMBO_FRESH_FOR.total_seconds())
+        as_of = _confirmed(await self.walks(), found.status, found.as_of)
+        return Standing(as_of, 2 * self._prices_every.total_seconds())
 
-    async def family(self, row_as_of: datetime) -> Standing:
-        """How things stand with one series or event."""
-        confirmed_as_of = (await self.families()).as_of
-        return Standing(
-            as_of=max(row_as_of, confirmed_as_of) if confirmed_as_of else row_as_of,
-            fresh_for_seconds=3 * self._changes_every.total_seconds(),
-        )
+    async def series(self) -> Standing:
+        """How things stand with all series."""
+        return _standing([_names(await self.walks(), "series")], 3 * self._changes_every)
 
-    async def families(self) -> Standing:
-        """How things stand with series and events."""
+    async def categories(self) -> Standing:
+        """How things stand with series and the open markets that are counted for them."""
         known = await self.walks()
-        as_of = [
-            max(
-                (known[name].complete_as_of for name in names if name in known),
-                key=lambda moment: moment.timestamp() if moment else 0.0,
-                default=None,
-            )
-            for names in (
-                ("series", "changes:series"),
-                ("events:open", "changes:events"),
-                ("events:unopened", "changes:events"),
-            )
+        parts = [*(_names(known, scope) for scope in NAMES), _markets(known, "open")]
+        return _standing(parts, 2 * self._prices_every)
+
+    async def events(self, *, with_markets: bool) -> Standing:
+        """How things stand with events, which are what their markets make of them."""
+        known = await self.walks()
+        parts = [
+            *(_names(known, scope) for scope in NAMES),
+            *(_markets(known, status) for status in WALKED),
         ]
-        return Standing(
-            as_of=None if None in as_of else min(moment for moment in as_of if moment),
-            fresh_for_seconds=3 * self._changes_every.total_seconds(),
-            complete=None not in as_of,
-            warnings=() if None not in as_of else ("events and series are still being read",),
-        )
+        if with_markets:
+            parts.append(Part(_as_of(parts), (SETTLED,)))
+        return _standing(parts, 2 * self._prices_every)
+
+    async def event(self, row_as_of: datetime, inside: Sequence[Inside]) -> Standing:
+        """How things stand with one event and the markets in it."""
+        known = await self.walks()
+        named_as_of = _as_of([_names(known, scope) for scope in NAMES if scope != "series"])
+        rows = [
+            max(row_as_of, named_as_of or row_as_of),
+            *(_confirmed(known, market.status, market.as_of) for market in inside),
+        ]
+        warnings = [text for status in WALKED for text in _markets(known, status).warnings]
+        part = Part(min(rows), (*warnings, SETTLED))
+        return _standing([part], 2 * self._prices_every)
+
+    async def one_series(self, row_as_of: datetime) -> Standing:
+        """How things stand with one series."""
+        known_as_of = _names(await self.walks(), "series").as_of
+        part = Part(max(row_as_of, known_as_of or row_as_of))
+        return _standing([part], 3 * self._changes_every)
+
+    async def is_complete(self) -> bool:
+        """Whether all that is walked has been walked, with nothing left out."""
+        return (await self.events(with_markets=False)).complete
 
 
-def _as_of(known: Mapping[str, Walk], status: str) -> datetime | None:
-    """When all markets in this state were last known to be as we have them.
+def _standing(parts: Sequence[Part], fresh_for: timedelta) -> Standing:
+    warnings = tuple(dict.fromkeys(text for part in parts for text in part.warnings))
+    return Standing(
+        as_of=_as_of(parts),
+        fresh_for_seconds=fresh_for.total_seconds(),
+        complete=not warnings,
+        warnings=warnings,
+    )
+
+
+def _as_of(parts: Iterable[Part]) -> datetime | None:
+    """Together they are as old as the oldest of them, and unknown if one is."""
+    known = [part.as_of for part in parts]
+    return None if None in known else min(moment for moment in known if moment)
+
+
+def _confirmed(known: Walks, status: str, row_as_of: datetime) -> datetime:
+    """When a row was last known to be as we have it."""
+    walked_as_of = _markets(known, status).as_of
+    return max(row_as_of, walked_as_of) if walked_as_of else row_as_of
+
+
+def _markets(known: Walks, status: str) -> Part:
+    """Markets in one state.
 
     Prices are only seen by walking, so open and paused markets are as old as their walk; of the
     others, metadata is all there is, and each round of changes confirms it.
     """
-    walked = known.get(f"markets:{status}")
-    changed = known.get("changes:settled")
+    changed_as_of = _as_of([_walked(known, scope, "changed") for scope in MARKET_CHANGES])
     if status == "settled":
-        return changed.complete_as_of if changed else None
-    if walked is None or walked.complete_as_of is None:
-        return None
-    if status in ("open", "paused") or changed is None or changed.complete_as_of is None:
-        return walked.complete_as_of
-    return max(walked.complete_as_of, changed.complete_as_of)
+        return Part(changed_as_of, (SETTLED,))
+    walked = _walked(known, f"markets:{status}", status)
+    if walked.as_of is None or changed_as_of is None or status in ("open", "paused"):
+        return walked
+    return walked._replace(as_of=max(walked.as_of, changed_as_of))
 
 
-def _warnings(known: Mapping[str, Walk], status: str) -> Iterable[str]:
-    if status == "settled":
-        yield "settled markets are those that settled while this gateway was watching"
-        return
-    walk = known.get(f"markets:{status}")
+def _names(known: Walks, scope: str) -> Part:
+    """Series, or the events in one state: walked once, and then kept up to date."""
+    walked = _walked(known, scope, " ".join(reversed(scope.split(":"))))
+    changed_as_of = _walked(known, NAMES[scope], "changed").as_of
+    if walked.as_of is None or changed_as_of is None:
+        return walked
+    return walked._replace(as_of=max(walked.as_of, changed_as_of))
+
+
+def _walked(known: Walks, scope: str, what: str) -> Part:
+    what = f"{what} markets" if scope.startswith("markets:") else what
+    walk = known.get(scope)
     if walk is None or walk.complete_as_of is None:
-        rows = walk.rows if walk else 0
-        yield f"{status} markets are still being read: {rows} so far"
-    elif walk.set_aside and walk.cursor is None:
-        yield f"{walk.set_aside} {status} markets could not be read and are left out"
+        return Part(None, (f"{what} are still being read: {walk.rows if walk else 0} so far",))
+    if walk.set_aside:
+        text = f"{walk.set_aside} {what} could not be read and are left out"
+        return Part(walk.complete_as_of, (text,))
+    return Part(walk.complete_as_of)
