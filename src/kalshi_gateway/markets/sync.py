@@ -36,6 +36,12 @@ OVERLAP = timedelta(seconds=60)
 #: The exchange's clock is measured by the second: a smaller difference may be ours.
 SKEW_THAT_COUNTS = timedelta(seconds=2)
 
+_ORDER_SEARCH_INDEXES = """
+    SELECT gin_clean_pending_list(i.indexrelid)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+    WHERE i.indrelid = 'instruments'::regclass AND a.amname = 'gin'
+"""
+
 #: Every state a market can be found in; what is settled is learnt as it happens.
 WALKED = ("open", "paused", "unopened", "closed")
 
@@ -244,7 +250,7 @@ class Writer:
         kind, _, status = scope.name.partition(":")
         async with self._writing:
             if kind == "markets":
-                await self._conn.execute("SELECT gin_clean_pending_list('ix_instruments_search')")
+                await self._conn.execute(_ORDER_SEARCH_INDEXES)
             if walked.changed > MANY_CHANGES:
                 await self._conn.execute("ANALYZE series, events, instruments")
         if kind == "markets" and walked.complete and walked.whole:
