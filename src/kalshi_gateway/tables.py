@@ -107,6 +107,44 @@ walks = Table(
     Column("failure", Text, comment="why the last try stopped; null: it did not"),
 )
 
+#: Words of the catalogue that a misspelt one may stand for: no numbers, no tickers.
+vocabulary = Table(
+    "vocabulary",
+    metadata,
+    Column("word", Text(collation="C"), primary_key=True),
+    Column(
+        "documents",
+        Integer,
+        nullable=False,
+        server_default=text("1"),
+        comment="about how many markets have it",
+    ),
+)
+
+#: Each three letters in a row of a word, with two blanks before and behind it.
+vocabulary_trigrams = Table(
+    "vocabulary_trigrams",
+    metadata,
+    Column("trigram", Text(collation="C"), primary_key=True),
+    Column("word", Text(collation="C"), primary_key=True),
+)
+
+#: Whoever types the one also finds what has all words of the other.
+search_synonyms = Table(
+    "search_synonyms",
+    metadata,
+    Column("typed", Text, primary_key=True),
+    Column("means", Text, primary_key=True),
+    Column(
+        "shipped",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="came with the gateway; false: the operator's own, which no upgrade touches",
+    ),
+    Index("ix_search_synonyms_typed", text("lower(typed)")),
+)
+
 #: Who may call: only a token's SHA-256 is kept.
 tokens = Table(
     "tokens",
@@ -152,10 +190,30 @@ for _column in _SORTED:
         instruments.c[_column],
         instruments.c.ticker,
     )
+# What a search finds, best first: written as the questions write it, or it is not used.
+for _table, _name in ((instruments, "ticker"), (events, "event_ticker")):
+    Index(
+        f"ix_{_table.name}_by_relevance",
+        _table.c.status,
+        text("(- coalesce(volume_24h_centicontracts, -1))"),
+        text("(coalesce(close_time, '2201-01-01 00:00:00+00'::timestamptz))"),
+        _table.c[_name],
+    )
 Index("ix_instruments_event_ticker", instruments.c.event_ticker)
 Index("ix_instruments_series_ticker", instruments.c.series_ticker)
 Index("ix_instruments_category", instruments.c.category, instruments.c.status)
-Index("ix_instruments_search", instruments.c.search, postgresql_using="gin")
+Index(
+    "ix_instruments_search_open",
+    instruments.c.search,
+    postgresql_using="gin",
+    postgresql_where=instruments.c.status == "open",
+)
+Index(
+    "ix_instruments_search_others",
+    instruments.c.search,
+    postgresql_using="gin",
+    postgresql_where=instruments.c.status != "open",
+)
 Index(
     "ix_instruments_opening",
     instruments.c.open_time,

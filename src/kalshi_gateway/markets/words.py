@@ -62,17 +62,22 @@ def words(*texts: str | None) -> list[str]:
     return list(found)[:MOST_WORDS]
 
 
+def typed(text: str) -> list[str]:
+    """The different words of a search, as far as they are typed; a ticker is one word."""
+    found: dict[str, None] = {}
+    for token in _folded(text).split():
+        found.update({token[:LONGEST_WORD]: None} if _is_ticker(token) else _cut(token))
+    return list(found)[:MOST_QUERY_WORDS]
+
+
 def query(text: str, *, unfinished: bool = True) -> str | None:
     """The text as typed so far, for a `::tsquery` cast: all its words, each perhaps unfinished.
 
     Not for `to_tsquery`, which would cut the words anew by its own rules.
     """
-    found: dict[str, None] = {}
-    for typed in _folded(text).split():
-        found.update({typed[:LONGEST_WORD]: None} if _is_ticker(typed) else _cut(typed))
     # Words are letters, digits, points and dashes: there is nothing in them to escape.
     end = ":*" if unfinished else ""
-    return " & ".join([f"'{word}'{end}" for word in list(found)[:MOST_QUERY_WORDS]]) or None
+    return " & ".join([f"'{word}'{end}" for word in typed(text)]) or None
 
 
 # The markets of an event share its title, and many an outcome: "Tie", "Before 2030".
