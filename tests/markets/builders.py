@@ -181,8 +181,14 @@ async def note_walk(
 
 async def note_all_walked(database: Database, as_of: datetime | None = None) -> None:
     """The whole catalogue was read, and the changes since."""
-    for scope in (*NAMES, *WALKS, *CHANGES):
-        await note_walk(database, scope, complete_as_of=as_of or datetime.now(UTC))
+    async with database.driver() as conn:
+        await conn.execute(
+            "INSERT INTO catalogue_walks (scope, began_at, pages, complete_as_of)"
+            " SELECT scope, $2, 1, $2 FROM unnest($1::text[]) AS scope"
+            " ON CONFLICT (scope) DO UPDATE SET began_at = $2, cursor = NULL, complete_as_of = $2",
+            [*NAMES, *WALKS, *CHANGES],
+            as_of or datetime.now(UTC),
+        )
 
 
 def _with(row: Row, fields: Row) -> Row:

@@ -1,7 +1,9 @@
 """A gateway that does no background work, and an exchange that knows what a test tells it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -14,6 +16,24 @@ from tests import postgres
 
 from .gateway import Shared, a_gateway, client_of
 from .upstream import Upstream
+
+
+@pytest.fixture(scope="module")
+def module_url(cluster: postgres.Cluster) -> Iterator[str]:
+    """One database per module: making one takes longer than most of the tests."""
+    with asyncio.Runner() as runner:
+        database = cluster.database()
+        yield runner.run(database.__aenter__())
+        runner.run(database.__aexit__(None, None, None))
+
+
+@pytest.fixture
+async def database_url(module_url: str) -> str:
+    """It, emptied."""
+    conn = await asyncpg.connect(module_url)
+    await conn.execute("TRUNCATE instruments, events, series, catalogue_walks")
+    await conn.close()
+    return module_url
 
 
 @pytest.fixture
