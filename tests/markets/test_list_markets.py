@@ -299,7 +299,7 @@ async def test_blank_search(client: Client) -> None:
         ({"closes_after": "9999-12-31T23:59:59-23:00"}, "/query/closes_after"),
         ({"q": "a" * 201}, "/query/q"),
         ({"tickers": ",".join(f"T{n}" for n in range(1001))}, "/query/tickers"),
-        ({"cursor": "a" * 1001}, "/query/cursor"),
+        ({"cursor": "a" * 8001}, "/query/cursor"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from kalshi_gateway import answers
 from kalshi_gateway.dependencies import CatalogueProgress, Database, MarketLookup, requires
 
-from . import paging, repository
+from . import paging, repository, searching
 from .answers import CategoryList, EventDetail, EventList, SeriesDetail, SeriesList
 from .listing import EventListing, SeriesListing
 from .repository import Inside
@@ -22,14 +22,17 @@ async def list_events(
     """Events with their markets; those with an open market unless you ask for others."""
     standing = await progress.events(with_markets=listing.markets)
     async with database.driver() as conn:
-        rows = await repository.page_of_events(conn, listing)
+        sought = await searching.sought(conn, listing)
+        rows = await repository.page_of_events(conn, listing, sought)
         page, next_cursor = paging.cut(rows, listing)
         names = [row.place.name for row in page]
         inside = await repository.markets_of(conn, names) if listing.markets else {}
-        total = await repository.count_events(conn, listing) if listing.count == "exact" else None
+        counted = listing.count == "exact"
+        total = await repository.count_events(conn, listing, sought) if counted else None
     if not page:
         paging.refuse_if_nothing_is_known(standing)
     bodies = (_with_markets(row.body, inside.get(row.place.name, [])) for row in page)
+    standing = searching.told(standing, sought)
     return answers.listed("events", bodies, next_cursor, standing, total=total)
 
 
@@ -56,10 +59,12 @@ async def list_series(
     """Series by ticker."""
     standing = await progress.series()
     async with database.driver() as conn:
-        rows = await repository.page_of_series(conn, listing)
+        sought = await searching.sought(conn, listing)
+        rows = await repository.page_of_series(conn, listing, sought)
     page, next_cursor = paging.cut(rows, listing)
     if not page:
         paging.refuse_if_nothing_is_known(standing)
+    standing = searching.told(standing, sought)
     return answers.listed("series", (row.body for row in page), next_cursor, standing)
 
 

@@ -57,6 +57,8 @@ Instant = Annotated[
     AfterValidator(lambda value: value and _utc(value)),
     Field(description="RFC 3339, or Unix seconds."),
 ]
+# As long as the words that a search was taken for make it.
+Cursor = Annotated[str | None, Field(max_length=8_000)]
 Dollar = Annotated[Decimal | None, Field(ge=0, le=1, max_digits=8, decimal_places=6)]
 
 
@@ -78,7 +80,7 @@ class Listing(BaseModel):
         Order | None, Field(description="desc, but asc for close_time; unknowns come last.")
     ] = None
     sort: str | None = None
-    cursor: Annotated[str | None, Field(max_length=1_000)] = None
+    cursor: Cursor = None
     limit: int = 100
     count: Annotated[
         Literal["none", "exact"], Field(description="exact: the number of all in meta.total.")
@@ -144,7 +146,7 @@ class SeriesListing(BaseModel):
     q: Words = None
     category: Name = None
     tag: Name = None
-    cursor: Annotated[str | None, Field(max_length=1_000)] = None
+    cursor: Cursor = None
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
 
 
@@ -154,6 +156,8 @@ class Place:
 
     keys: tuple[int | datetime | None, ...]
     name: str
+    #: Of a search: what its words were taken for, lest that change on the way.
+    wider: tuple[str, ...] = ()
 
 
 def cursor_after(place: Place, listing: Listing | SeriesListing) -> str:
@@ -161,9 +165,14 @@ def cursor_after(place: Place, listing: Listing | SeriesListing) -> str:
     return cursors.pack(place, _asked(listing))
 
 
+def cursor_of(listing: Listing | SeriesListing) -> Place:
+    """The place that the list's cursor names, whatever it is."""
+    return cursors.unpack(listing.cursor or "", _asked(listing), Place)
+
+
 def place_of(listing: Listing | SeriesListing, *, keys: int) -> Place:
     """Where the list's cursor points; one with other keys is none of this list's."""
-    place = cursors.unpack(listing.cursor or "", _asked(listing), Place)
+    place = cursor_of(listing)
     # A single key may be unknown, since such rows come last; of several, none can be.
     unknown = len(place.keys) > 1 and None in place.keys
     if len(place.keys) != keys or unknown or "\0" in place.name:

@@ -1,9 +1,9 @@
 """The `instruments` table, and the events and series its rows belong to: what is read of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -12,7 +12,7 @@ from kalshi_gateway.cursors import CursorInvalid
 from kalshi_gateway.db import Driver
 from kalshi_gateway.units import centicontracts, microdollars
 
-from . import family, words
+from . import family, ranking
 from .answers import CategoryFacet, Facet
 from .family import Event, Series
 from .listing import (
@@ -25,6 +25,9 @@ from .listing import (
     place_of,
 )
 from .market import Family
+from .question import Question
+from .ranking import Ranked, Shelf
+from .search import Search
 
 
 class Row(NamedTuple):
@@ -59,30 +62,15 @@ class Inside(NamedTuple):
     as_of: datetime
 
 
-@dataclass
-class Question:
-    """Conditions, and the values they speak of by number."""
-
-    conditions: list[str] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
-
-    def value(self, value: Any) -> str:
-        """The placeholder that stands for this value."""
-        self.values.append(value)
-        return f"${len(self.values)}"
-
-    def where(self, *more: str) -> str:
-        return " AND ".join([*self.conditions, *more]) or "true"
-
-
-async def page(conn: Driver, listing: MarketListing) -> list[Row]:
+async def page(conn: Driver, listing: MarketListing, search: Search | None) -> list[Row]:
     """One row more than a page, so that the caller knows whether there is a next one."""
-    return await _page(conn, "instruments", "ticker", await _markets(conn, listing), listing)
+    question = await _markets(conn, listing)
+    return await _page(conn, ranking.MARKETS, question, listing, search)
 
 
-async def count(conn: Driver, listing: MarketListing) -> int:
+async def count(conn: Driver, listing: MarketListing, search: Search | None) -> int:
     """How many markets the whole list has."""
-    return await _count(conn, "instruments", await _markets(conn, listing), listing)
+    return await _count(conn, ranking.MARKETS, await _markets(conn, listing), listing, search)
 
 
 async def find(conn: Driver, ticker: str) -> Found | None:
@@ -100,13 +88,13 @@ async def series_of(conn: Driver, ticker: str) -> str | None:
     return series
 
 
-async def page_of_events(conn: Driver, listing: EventListing) -> list[Row]:
+async def page_of_events(conn: Driver, listing: EventListing, search: Search | None) -> list[Row]:
     """Events, each with what its markets add up to."""
-    return await _page(conn, "events", "event_ticker", await _asked(conn, listing), listing)
+    return await _page(conn, ranking.EVENTS, await _asked(conn, listing), listing, search)
 
 
-async def count_events(conn: Driver, listing: EventListing) -> int:
-    return await _count(conn, "events", await _asked(conn, listing), listing)
+async def count_events(conn: Driver, listing: EventListing, search: Search | None) -> int:
+    return await _count(conn, ranking.EVENTS, await _asked(conn, listing), listing, search)
 
 
 async def find_event(conn: Driver, event_ticker: str) -> FoundFamily | None:
@@ -146,7 +134,7 @@ async def oldest_combo(conn: Driver, tickers: Sequence[str]) -> datetime | None:
     return as_of
 
 
-async def page_of_series(conn: Driver, listing: SeriesListing) -> list[Row]:
+async def page_of_series(conn: Driver, listing: SeriesListing, search: Search | None) -> list[Row]:
     """Series by ticker."""
     question = Question()
     if listing.category is not None:
@@ -155,7 +143,8 @@ async def page_of_series(conn: Driver, listing: SeriesListing) -> list[Row]:
         question.conditions.append(
             f"lower({question.value(listing.tag)}) = ANY(SELECT lower(t) FROM unnest(tags) t)"
         )
-    _search(question, listing.q)
+    if search is not None:
+        question.conditions.append(_found(question, search))
     if listing.cursor is not None:
         name = place_of(listing, keys=0).name
         question.conditions.append(f"ticker > {question.value(name)}")
@@ -164,7 +153,8 @@ async def page_of_series(conn: Driver, listing: SeriesListing) -> list[Row]:
         f" ORDER BY ticker LIMIT {listing.limit + 1}",
         *question.values,
     )
-    return [Row(row["body"], Place((), row["ticker"])) for row in rows]
+    wider = () if search is None else search.wider
+    return [Row(row["body"], Place((), row["ticker"], wider)) for row in rows]
 
 
 async def find_series(conn: Driver, ticker: str) -> FoundFamily | None:
@@ -250,7 +240,6 @@ async def _asked(conn: Driver, listing: Listing) -> Question:
         question.conditions.append(f"close_time < {question.value(listing.closes_before)}")
     if listing.closes_after is not None:
         question.conditions.append(f"close_time > {question.value(listing.closes_after)}")
-    _search(question, listing.q)
     return question
 
 
@@ -272,12 +261,10 @@ async def _markets(conn: Driver, listing: MarketListing) -> Question:
     return question
 
 
-def _search(question: Question, text: str | None) -> None:
-    if text is not None:
-        found = words.query(text)
-        question.conditions.append(
-            "false" if found is None else f"search @@ {question.value(found)}::text::tsquery"
-        )
+def _found(question: Question, search: Search) -> str:
+    if search.widest is None:
+        return "false"
+    return f"search @@ {question.value(search.widest)}::text::tsquery"
 
 
 async def _named(conn: Driver, column: str, name: str) -> str:
@@ -302,16 +289,20 @@ async def _tagged(conn: Driver, tag: str) -> list[str]:
 
 
 async def _page(
-    conn: Driver, table: str, name: str, question: Question, listing: Listing
+    conn: Driver, shelf: Shelf, question: Question, listing: Listing, search: Search | None
 ) -> list[Row]:
     try:
-        if listing.ordering == "relevance":
-            return await _best(conn, table, name, question, listing)
-        return await _sorted(conn, table, name, question, listing)
-    except asyncpg.DataError:
+        if listing.ordering == "relevance" and search is not None:
+            return await _best(conn, shelf, question, listing, search)
+        if search is not None:
+            question.conditions.append(_found(question, search))
+        rows = await _sorted(conn, shelf.table, shelf.name, question, listing)
+    except (asyncpg.DataError, asyncpg.PostgresSyntaxError):
         if listing.cursor is None:
             raise
         raise CursorInvalid from None  # forged: its keys are not of this order
+    wider = () if search is None else search.wider
+    return [Row(row.body, replace(row.place, wider=wider)) for row in rows]
 
 
 async def _sorted(
@@ -368,37 +359,52 @@ async def _part(
 
 
 async def _best(
-    conn: Driver, table: str, name: str, question: Question, listing: Listing
+    conn: Driver, shelf: Shelf, question: Question, listing: Listing, search: Search
 ) -> list[Row]:
-    """What was searched: whole words before beginnings of words, then by volume."""
-    values, limit = list(question.values), listing.limit + 1
-    exact = words.query(listing.q or "", unfinished=False)
-    values.append(exact or "")
-    score = f"(search @@ ${len(values)}::text::tsquery)::int"
-    volume = "coalesce(volume_24h_centicontracts, -1)"
-    beyond, direction = ("<", "DESC") if listing.descending else (">", "ASC")
-    conditions = []
-    if listing.statuses is not None:
-        values.append(list(listing.statuses))
-        conditions.append(f"status = ANY(${len(values)})")
-    if listing.cursor is not None:
-        place = place_of(listing, keys=2)
-        values += [*place.keys, place.name]
-        numbers = ", ".join(f"${len(values) - 2 + n}" for n in range(3))
-        conditions.append(f"({score}, {volume}, {name}) {beyond} ({numbers})")
-    rows = await conn.fetch(
-        f"SELECT {name} AS name, {score} AS score, {volume} AS volume, {_BODY[table]} AS body"
-        f" FROM {table} WHERE {question.where(*conditions)}"
-        f" ORDER BY score {direction}, volume {direction}, name {direction} LIMIT {limit}",
-        *values,
+    """What was searched, the closest matches first."""
+    after = None if listing.cursor is None else _ranked(place_of(listing, keys=3))
+    ranked = await ranking.best(
+        conn,
+        shelf,
+        search,
+        question,
+        listing.statuses,
+        limit=listing.limit + 1,
+        after=after,
+        farthest_first=not listing.descending,
     )
-    return [Row(row["body"], Place((row["score"], row["volume"]), row["name"])) for row in rows]
+    names = [row.name for row in ranked]
+    rows = await conn.fetch(
+        f"SELECT {shelf.name} AS name, {_BODY[shelf.table]} AS body FROM {shelf.table}"
+        f" WHERE {shelf.name} = ANY($1)",
+        names,
+    )
+    bodies = {row["name"]: row["body"] for row in rows}
+    # Nobody deletes what is listed, but between two statements it might have happened.
+    return [
+        Row(bodies[row.name], Place(row[:3], row.name, search.wider))
+        for row in ranked
+        if row.name in bodies
+    ]
 
 
-async def _count(conn: Driver, table: str, question: Question, listing: Listing) -> int:
+def _ranked(place: Place) -> Ranked:
+    match, volume, close_time = place.keys
+    if not (
+        isinstance(match, int) and isinstance(volume, int) and isinstance(close_time, datetime)
+    ):
+        raise CursorInvalid
+    return Ranked(match, volume, close_time, place.name)
+
+
+async def _count(
+    conn: Driver, shelf: Shelf, question: Question, listing: Listing, search: Search | None
+) -> int:
+    if search is not None:
+        question.conditions.append(_found(question, search))
     either = " OR ".join(" AND ".join(status) or "true" for status in _statuses(listing))
     total: int = await conn.fetchval(
-        f"SELECT count(*) FROM {table} WHERE {question.where(f'({either})')}",
+        f"SELECT count(*) FROM {shelf.table} WHERE {question.where(f'({either})')}",
         *question.values,
     )
     return total

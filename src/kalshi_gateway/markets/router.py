@@ -19,7 +19,7 @@ from kalshi_gateway.dependencies import (
 from kalshi_gateway.errors import FieldError, Unprocessable
 from kalshi_gateway.freshness import Standing
 
-from . import paging, repository
+from . import paging, repository, searching
 from .answers import BookDetail, CandleList, MarketDetail, MarketList, TradeList
 from .listing import Instant, MarketListing
 from .repository import Row
@@ -49,14 +49,17 @@ async def list_markets(
     with_combos = listing.include_combos and not listing.tickers
     standing = await progress.markets(listing.statuses, with_combos=with_combos)
     async with database.driver() as conn:
-        rows = await repository.page(conn, listing)
-        total = await repository.count(conn, listing) if listing.count == "exact" else None
+        sought = await searching.sought(conn, listing)
+        rows = await repository.page(conn, listing, sought)
+        counted = listing.count == "exact"
+        total = await repository.count(conn, listing, sought) if counted else None
         page, next_cursor = paging.cut(rows, listing)
         if listing.tickers or listing.include_combos:
             standing = await _beyond_the_walks(conn, listing, page, standing)
     if not page:
         paging.refuse_if_nothing_is_known(standing)
     bodies = (row.body for row in page)
+    standing = searching.told(standing, sought)
     return answers.listed("markets", bodies, next_cursor, standing, total=total)
 
 

@@ -1,0 +1,105 @@
+"""The words of the catalogue, and those of them that a misspelt word may stand for."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from kalshi_gateway.db import Driver
+
+from . import spelling
+
+#: Numbers and tickers are none: to mend them would be to search for another one.
+WORD = re.compile(r"[^0-9.-]{3,}")
+
+#: New words written in one statement: some 50 ms, for which nothing else can be written.
+WORDS_AT_ONCE = 1_000
+#: After so many new words it is worth counting how often each is used.
+MANY_NEW_WORDS = 500
+#: Markets looked at to tell how often a word is used.
+SAMPLE = 10_000
+#: Words that share the most with a misspelt one, compared with it letter by letter.
+CANDIDATES = 200
+
+_LEARN = """
+    WITH fresh AS (
+        INSERT INTO vocabulary (word)
+        SELECT heard FROM unnest($1::text[]) AS heard
+        WHERE NOT EXISTS (SELECT FROM vocabulary WHERE word = heard)
+        ON CONFLICT DO NOTHING
+        RETURNING word
+    ), parted AS (
+        INSERT INTO vocabulary_trigrams (trigram, word)
+        SELECT DISTINCT substr('  ' || word || '  ', start, 3), word
+        FROM fresh, generate_series(1, length(word) + 2) AS start
+        ON CONFLICT DO NOTHING
+    )
+    SELECT count(*) FROM fresh
+"""
+
+# Words that became twice as frequent or half as frequent; smaller changes are the sample's.
+_RECOUNT = r"""
+    WITH share AS (
+        SELECT least(100, 100.0 * $1 / greatest(reltuples, 1))::numeric(9, 6) AS percent
+        FROM pg_class WHERE oid = 'instruments'::regclass
+    ), counted AS (
+        SELECT word, (ndoc * 100 / percent)::int AS documents
+        FROM share, ts_stat(format(
+            'SELECT search FROM instruments TABLESAMPLE SYSTEM (%s)', percent))
+    )
+    UPDATE vocabulary SET documents = counted.documents FROM counted
+    WHERE vocabulary.word = counted.word
+    AND NOT vocabulary.documents BETWEEN counted.documents / 2 AND counted.documents * 2
+"""
+
+# Neither a word we know nor the beginning of one.
+_UNKNOWN = """
+    SELECT coalesce(array_agg(typed ORDER BY place), '{}')
+    FROM unnest($1::text[]) WITH ORDINALITY AS asked (typed, place)
+    WHERE NOT EXISTS (
+        SELECT FROM vocabulary
+        WHERE word >= typed COLLATE "C" AND word < (typed || U&'\\+10FFFF') COLLATE "C"
+    )
+"""
+
+_ALIKE = """
+    SELECT word, documents FROM (
+        SELECT word, count(*) AS shared FROM vocabulary_trigrams
+        WHERE trigram = ANY($1) GROUP BY word HAVING count(*) >= $2
+    ) AS alike JOIN vocabulary USING (word)
+    WHERE length(word) >= $3
+    ORDER BY shared DESC, documents DESC, word LIMIT $4
+"""
+
+
+def heard(texts: Iterable[str]) -> set[str]:
+    """The words worth knowing among all those of some documents."""
+    found = {word for text in texts for word in text.split(" ")}
+    return {word for word in found if WORD.fullmatch(word)}
+
+
+async def learn(conn: Driver, words: Sequence[str]) -> int:
+    """Add what is not known yet, no more than `WORDS_AT_ONCE`; says how many words that was."""
+    fresh: int = await conn.fetchval(_LEARN, words)
+    return fresh
+
+
+async def recount(conn: Driver) -> None:
+    """Estimate anew, from a sample of the markets, how many have each word."""
+    await conn.execute(_RECOUNT, SAMPLE)
+
+
+async def unknown(conn: Driver, words: Sequence[str]) -> list[str]:
+    """Those that are not in the catalogue, and that no word in it begins with."""
+    missing: list[str] = await conn.fetchval(_UNKNOWN, words)
+    return missing
+
+
+async def nearest(conn: Driver, word: str) -> list[str]:
+    """What a misspelt word may stand for, the likeliest first."""
+    rows = await conn.fetch(
+        _ALIKE,
+        spelling.trigrams(word),
+        spelling.least_shared(word),
+        len(word) - spelling.mistakes_in(word),
+        CANDIDATES,
+    )
+    return spelling.likeliest(word, {row["word"]: row["documents"] for row in rows})
