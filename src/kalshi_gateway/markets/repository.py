@@ -228,8 +228,8 @@ _BODY = {"instruments": "body", "events": _EVENT_BODY}
 async def _asked(conn: Driver, listing: Listing) -> Question:
     question = Question()
     if listing.category is not None:
-        named = await _named(conn, "category", listing.category)
-        question.conditions.append(f"category = {question.value(named)}")
+        spelt = await _spelt(conn, listing.category)
+        question.conditions.append(f"category = ANY({question.value(spelt)})")
     if listing.tag is not None:
         question.conditions.append(
             f"series_ticker = ANY({question.value(await _tagged(conn, listing.tag))})"
@@ -267,13 +267,23 @@ def _found(question: Question, search: Search) -> str:
     return f"search @@ {question.value(search.widest)}::text::tsquery"
 
 
-async def _named(conn: Driver, column: str, name: str) -> str:
-    """The name as the exchange writes it, whatever case the client used."""
-    known: str | None = await conn.fetchval(
-        f"SELECT {column} FROM series WHERE lower({column}) = lower($1) LIMIT 1",
-        name,
+# One step from each category to the next: there are a few, and many rows of each.
+_CATEGORIES = """
+    WITH RECURSIVE known AS (
+        (SELECT category FROM instruments WHERE category IS NOT NULL ORDER BY category LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT category FROM instruments
+            WHERE category > known.category ORDER BY category LIMIT 1
+        ) FROM known WHERE category IS NOT NULL
     )
-    return known or name
+    SELECT array_agg(category) FROM known WHERE lower(category) = lower($1)
+"""
+
+
+async def _spelt(conn: Driver, category: str) -> list[str]:
+    """The category as the exchange writes it, whatever case the client used."""
+    return await conn.fetchval(_CATEGORIES, category) or [category]
 
 
 async def _tagged(conn: Driver, tag: str) -> list[str]:

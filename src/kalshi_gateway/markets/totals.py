@@ -6,8 +6,16 @@ from kalshi_gateway.db import Driver
 
 EVENTS_AT_ONCE = 2_000
 
+MOST = 2**63 - 1
+
+
+def _sum(column: str) -> str:
+    """As much as the column holds; null where nothing is known, which `least` would not be."""
+    return f"CASE WHEN sum({column}) > {MOST} THEN {MOST} ELSE sum({column}) END::bigint"
+
+
 # An event is open while any of its markets is, and settled only when all of them are.
-_RESTATE = """
+_RESTATE = f"""
     UPDATE events e SET
         status = m.status,
         volume_24h_centicontracts = m.volume_24h,
@@ -17,9 +25,9 @@ _RESTATE = """
     FROM (
         SELECT event_ticker,
             (array_agg(status ORDER BY array_position(
-                '{open,paused,unopened,closed,settled}', status)))[1] AS status,
-            least(sum(volume_24h_centicontracts), 9223372036854775807)::bigint AS volume_24h,
-            least(sum(open_interest_centicontracts), 9223372036854775807)::bigint AS open_interest,
+                '{{open,paused,unopened,closed,settled}}', status)))[1] AS status,
+            {_sum("volume_24h_centicontracts")} AS volume_24h,
+            {_sum("open_interest_centicontracts")} AS open_interest,
             max(close_time) AS close_time,
             min(created_time) AS created_time
         FROM instruments
