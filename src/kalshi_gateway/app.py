@@ -148,7 +148,12 @@ def opened(
             if settings.gateway_auth == "token":
                 gatekeeper = Gatekeeper(database)
                 stack.push_async_callback(gatekeeper.note_last_uses)
-                noting = every(auth.NOTE_USES_EVERY, gatekeeper.note_uses, "token uses")
+                noting = every(
+                    auth.NOTE_USES_EVERY,
+                    gatekeeper.note_uses,
+                    "token uses",
+                    failures=metrics.job_failures,
+                )
                 await stack.enter_async_context(beside(noting, "token uses"))
             http = await stack.enter_async_context(
                 http_client(settings.kalshi_base_url, transport=exchange)
@@ -176,6 +181,7 @@ def opened(
                     upstream.LEARN_EVERY,
                     partial(upstream.learn, kalshi, signed=bool(settings.service_key)),
                     "budget",
+                    failures=metrics.job_failures,
                 )
                 await stack.enter_async_context(beside(learning, "budget"))
                 sync = Sync(

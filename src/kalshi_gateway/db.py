@@ -25,6 +25,7 @@ RETRY_AFTER_SECONDS = 2
 LOST = (
     OSError,  # TimeoutError among them
     asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # what asyncpg says of a connection ended at the wrong moment
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.InvalidAuthorizationSpecificationError,

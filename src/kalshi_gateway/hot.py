@@ -95,8 +95,8 @@ class Hot:
 
     def _keep(self, key: Key, scope: Scope) -> None:
         answer: Answer | None = scope.get(ANSWER)
-        if answer is None or answer.came != "HIT":
-            return
+        if answer is None or answer.came != "HIT" or answer.standing.as_of is None:
+            return  # what nobody has read to the end yet will soon be known better
         self._drop(key)
         self._kept[key] = answer, self._templates.find(scope)
         self._bytes += answer.size

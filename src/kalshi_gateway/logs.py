@@ -54,6 +54,7 @@ def configure(form: Literal["json", "console"], level: str) -> None:
             foreign_pre_chain=_shared(),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_colours,
                 structlog.processors.format_exc_info,
                 redact,
                 _renderer(form),
@@ -69,12 +70,20 @@ def configure(form: Literal["json", "console"], level: str) -> None:
         library.propagate = True
     # Every request has a line of ours; this one would cost as much as a request.
     logging.getLogger("uvicorn.access").propagate = False
+    # A line for each call to the exchange, with all the tickers it names, is for debugging.
+    logging.getLogger("httpx").setLevel(least if least == logging.DEBUG else logging.WARNING)
     logging.captureWarnings(capture=True)
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Take secrets out of every field, wherever in it they are."""
     return {name: _redacted(value, name) for name, value in event.items()}
+
+
+def _without_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """uvicorn says some things twice, the second time for terminals."""
+    event.pop("color_message", None)
+    return event
 
 
 def redacted(text: str) -> str:

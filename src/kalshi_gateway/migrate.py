@@ -9,18 +9,18 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from .db import lock_key, sqlalchemy_url
+from .db import lock_key, named_failures, sqlalchemy_url
 
 
 async def to_head(url: str) -> None:
     """Migrate the database; processes that start together take turns."""
     engine = create_async_engine(sqlalchemy_url(url))
     try:
-        async with engine.begin() as conn:
-            await conn.execute(
-                text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("migrate")}
-            )
-            await conn.run_sync(_upgrade)
+        with named_failures():
+            async with engine.begin() as conn:
+                turn = text("SELECT pg_advisory_xact_lock(:key)")
+                await conn.execute(turn, {"key": lock_key("migrate")})
+                await conn.run_sync(_upgrade)
     finally:
         await engine.dispose()
 
@@ -29,10 +29,11 @@ async def revisions(url: str) -> tuple[str | None, str | None]:
     """The schema's revision in the database, and the newest one we know."""
     engine = create_async_engine(sqlalchemy_url(url))
     try:
-        async with engine.connect() as conn:
-            current = await conn.run_sync(
-                lambda c: MigrationContext.configure(c).get_current_revision()
-            )
+        with named_failures():
+            async with engine.connect() as conn:
+                current = await conn.run_sync(
+                    lambda c: MigrationContext.configure(c).get_current_revision()
+                )
     finally:
         await engine.dispose()
     return current, head()

@@ -37,7 +37,7 @@ def main() -> None:
         for mistake in error.mistakes:
             typer.echo(f"kalshi-gateway: {mistake}", err=True)
         sys.exit(2)
-    except (GatewayError, EmbeddedUnavailable) as error:
+    except (GatewayError, EmbeddedUnavailable, OSError) as error:
         typer.echo(f"kalshi-gateway: {error}", err=True)
         sys.exit(1)
 

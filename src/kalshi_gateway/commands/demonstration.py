@@ -22,7 +22,7 @@ from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.serve import serve as serve_exchange
 
 from .database import database_url
-from .serving import Server, server
+from .serving import Server, check_port, server
 
 LOOPBACK = "127.0.0.1"
 
@@ -32,6 +32,8 @@ async def demo(
 ) -> None:
     """Simulated exchange, database and gateway in one process, on loopback, without tokens."""
     logs.configure("console", "error")
+    check_port(LOOPBACK, port)
+    check_port(LOOPBACK, exchange_port)
     exchange = await asyncio.to_thread(_exchange, recordings, markets, 1)
     key_id, pem = exchange.keys.issue()
     with _folder(data_dir) as folder:
@@ -50,11 +52,12 @@ async def demo(
             app = create_app(settings, database_url=url, bind_host=LOOPBACK)
             gateway = server(app, LOOPBACK, port)
             async with beside(_welcome(gateway, app, exchange, recordings is not None), "welcome"):
-                await gateway.serve()
+                await gateway.serve_until_told()
 
 
 async def simulator(port: int, recordings: Path | None, markets: int, seed: int) -> None:
     """Only the exchange."""
+    check_port(LOOPBACK, port)
     exchange = await asyncio.to_thread(_exchange, recordings, markets, seed)
     await serve_exchange(exchange, LOOPBACK, port, _say)
 

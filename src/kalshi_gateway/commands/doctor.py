@@ -105,6 +105,8 @@ async def _exchange(found: Settings) -> AsyncIterator[Finding]:
 async def _reached(kalshi: Kalshi) -> Finding:
     try:
         status = (await kalshi.exchange_status()).value
+    except KeyRejected:
+        return Finding("exchange", ok=True, found=f"{kalshi.base_url}, and refuses our key")
     except KalshiError as error:
         advice = f"can this machine reach {kalshi.base_url}?"
         return Finding("exchange", ok=False, found=str(error), advice=advice)

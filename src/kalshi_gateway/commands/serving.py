@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from kalshi_gateway import logs, migrate, settings, upstream
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
+from kalshi_gateway.errors import GatewayError
 from kalshi_gateway.protocol import CarefulProtocol
 from kalshi_gateway.tokens import repository as tokens
 
@@ -27,12 +28,17 @@ async def serve(host: str, port: int) -> None:
     found = settings.load()
     logs.configure(found.gateway_log_format, found.gateway_log_level)
     upstream.signer(found)
+    check_port(host, port)
     async with database_url(found) as url:
         await migrate.to_head(url)
         if found.gateway_auth == "token":
             await show_first_token(url)
         app = create_app(found, database_url=url, bind_host=host)
-        await server(app, host, port).serve()
+        await server(app, host, port).serve_until_told()
+
+
+class NotServing(GatewayError):
+    """The application or its port could not be opened."""
 
 
 class Server(uvicorn.Server):
@@ -54,9 +60,28 @@ class Server(uvicorn.Server):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
+    async def serve_until_told(self) -> None:
+        """Serve until told to stop; raises if it never came to that."""
+        await self.serve()
+        if not self.listens.is_set():
+            raise NotServing("the gateway did not start; the log says why")
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.listens.set()
+        if self.started:
+            self.listens.set()
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise `NotServing` if somebody else listens there."""
+    try:
+        socket.create_server((host, port), family=_family(host)).close()
+    except OSError as error:
+        raise NotServing(f"cannot listen on {host} port {port}: {error.strerror}") from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def server(app: FastAPI, host: str, port: int) -> Server:

@@ -58,7 +58,11 @@ async def revoke(id_or_name: str) -> bool:
 
 
 def _shown(token: Token) -> dict[str, object]:
-    return {**token.model_dump(mode="json"), "scopes": sorted(token.scopes)}
+    shown = {
+        name: value.replace(microsecond=0) if isinstance(value, datetime) else value
+        for name, value in token.model_dump().items()
+    }
+    return {**shown, "scopes": sorted(token.scopes)}
 
 
 def _columns(token: Token) -> tuple[object, ...]:
