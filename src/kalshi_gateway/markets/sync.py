@@ -12,7 +12,7 @@ from kalshi_gateway.db import LOST, Driver, leadership
 from kalshi_gateway.kalshi.budget import Lane
 from kalshi_gateway.kalshi.client import Kalshi, Page
 
-from . import closing, totals, walks
+from . import closing, totals, vocabulary, walks
 from .catalogue import Catalogue
 from .mending import PATIENCE, Mender
 from .walking import Fetch, Prepare, Progress, Scope, Walked, Walker
@@ -253,6 +253,7 @@ class Writer:
                 await self._conn.execute(_ORDER_SEARCH_INDEXES)
             if walked.changed > MANY_CHANGES:
                 await self._conn.execute("ANALYZE series, events, instruments")
+                await vocabulary.recount(self._conn)
         if kind == "markets" and walked.complete and walked.whole:
             self._catalogue.wanted_markets.add(await self._unseen(status, walked))
         return walked

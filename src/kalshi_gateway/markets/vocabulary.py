@@ -10,10 +10,6 @@ from . import spelling
 #: Numbers and tickers are none: to mend them would be to search for another one.
 WORD = re.compile(r"[^0-9.-]{3,}")
 
-#: New words written in one statement: some 50 ms, for which nothing else can be written.
-WORDS_AT_ONCE = 1_000
-#: After so many new words it is worth counting how often each is used.
-MANY_NEW_WORDS = 500
 #: Markets looked at to tell how often a word is used.
 SAMPLE = 10_000
 #: Words that share the most with a misspelt one, compared with it letter by letter.
@@ -26,13 +22,11 @@ _LEARN = """
         WHERE NOT EXISTS (SELECT FROM vocabulary WHERE word = heard)
         ON CONFLICT DO NOTHING
         RETURNING word
-    ), parted AS (
-        INSERT INTO vocabulary_trigrams (trigram, word)
-        SELECT DISTINCT substr('  ' || word || '  ', start, 3), word
-        FROM fresh, generate_series(1, length(word) + 2) AS start
-        ON CONFLICT DO NOTHING
     )
-    SELECT count(*) FROM fresh
+    INSERT INTO vocabulary_trigrams (trigram, word)
+    SELECT DISTINCT substr('  ' || word || '  ', start, 3), word
+    FROM fresh, generate_series(1, length(word) + 2) AS start
+    ON CONFLICT DO NOTHING
 """
 
 # Words that became twice as frequent or half as frequent; smaller changes are the sample's.
@@ -76,10 +70,9 @@ def heard(texts: Iterable[str]) -> set[str]:
     return {word for word in found if WORD.fullmatch(word)}
 
 
-async def learn(conn: Driver, words: Sequence[str]) -> int:
-    """Add what is not known yet, no more than `WORDS_AT_ONCE`; says how many words that was."""
-    fresh: int = await conn.fetchval(_LEARN, words)
-    return fresh
+async def learn(conn: Driver, words: Iterable[str]) -> None:
+    """Add what is not known yet; inside the caller's transaction."""
+    await conn.execute(_LEARN, sorted(words))
 
 
 async def recount(conn: Driver) -> None:
