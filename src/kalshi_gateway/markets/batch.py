@@ -8,6 +8,7 @@ import asyncpg
 
 from kalshi_gateway.db import Driver
 
+from . import vocabulary
 from .storing import EVENTS, MARKETS, SERIES, Record, Stage
 
 #: What the driver or Postgres says of a figure or a text that no column of ours can hold.
@@ -66,7 +67,7 @@ class Batch:
         """Store whatever can be stored; inside the caller's transaction."""
         if not self.records:
             return
-        self.refused = await _store(conn, self.kind.stage, self.records)
+        self.refused = await _store(conn, self.kind, self.records)
         for key in self.refused:
             del self.records[key]
         self.set_aside += len(self.refused)
@@ -78,22 +79,26 @@ class Batch:
         )
         self.overtaken = {row[0] for row in rows}
         await self.spread(conn)
+        searched = self.kind.stage.columns.index("search")
+        texts = (record[searched] for record in self.records.values())
+        await vocabulary.learn(conn, vocabulary.heard(texts))
 
 
-async def _store(conn: Driver, stage: Stage, records: Mapping[str, Record]) -> list[str]:
+async def _store(conn: Driver, kind: Kind, records: Mapping[str, Record]) -> list[str]:
     """Store all, or, where one of them cannot be, all but those; their keys."""
     try:
         async with conn.transaction():
-            await stage.save(conn, records.values())
+            await kind.stage.save(conn, records.values())
     except UNSTORABLE:
         keys = list(records)
         if len(keys) == 1:
             return keys
-        middle = len(keys) // 2
-        halves = keys[:middle], keys[middle:]
-        return [
-            refused
-            for half in halves
-            for refused in await _store(conn, stage, {key: records[key] for key in half})
-        ]
+        refused = []
+        for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+            lost = await _store(conn, kind, {key: records[key] for key in half})
+            if len(lost) < len(half):
+                # They are stored, and need not be stored once more with the next half.
+                await conn.execute(f"DELETE FROM incoming_{kind.table}")
+            refused += lost
+        return refused
     return []
