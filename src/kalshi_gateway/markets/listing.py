@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from kalshi_gateway import cursors
 
 from .market import Status
+from .search import Reading
 
 Order = Literal["asc", "desc"]
 MarketSort = Literal[
@@ -157,7 +158,7 @@ class Place:
     keys: tuple[int | datetime | None, ...]
     name: str
     #: Of a search: what its words were taken for, lest that change on the way.
-    wider: tuple[str, ...] = ()
+    reading: Reading | None = None
 
 
 def cursor_after(place: Place, listing: Listing | SeriesListing) -> str:

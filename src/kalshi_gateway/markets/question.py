@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from .search import Query
+
 
 @dataclass
 class Question:
@@ -19,6 +21,20 @@ class Question:
     def where(self, *more: str) -> str:
         return " AND ".join([*self.conditions, *more]) or "true"
 
-    def also(self) -> "Question":
-        """A copy, to ask for more."""
-        return Question(list(self.conditions), list(self.values))
+    def also(self, *more: str) -> "Question":
+        """A copy that asks for more."""
+        return Question([*self.conditions, *more], list(self.values))
+
+    def has_words(self, query: Query | None) -> str:
+        """The condition that a row is found by this query."""
+        if query is None:
+            return "false"
+        whole = f"search @@ {self.value(query.whole)}::text::tsquery"
+        if query.anchor == query.whole:
+            return whole
+        # IS TRUE keeps the index of words from being asked for what it is slow to tell.
+        return f"(search @@ {self.value(query.anchor)}::text::tsquery AND ({whole}) IS TRUE)"
+
+    def lacks_words(self, query: Query) -> str:
+        """The condition that a row is not found by it."""
+        return f"NOT search @@ {self.value(query.whole)}::text::tsquery"

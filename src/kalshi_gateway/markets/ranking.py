@@ -9,7 +9,7 @@ have it, and a page is soon full.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -89,23 +89,17 @@ def _kinds(
 ) -> list[tuple[Match, Question]]:
     """Each kind of match with its question, which leaves out what is a closer match."""
     kinds: list[tuple[Match, Question]] = []
-    closer: list[tuple[str, Any]] = []
+    left = question.also()
     if search.tickers:
-        closer.append((f"{shelf.name} = ANY($)", list(search.tickers)))
-        kinds.append((Match.TICKER, _asking(question, closer)))
+        named = f"{shelf.name} = ANY({left.value(list(search.tickers))})"
+        kinds.append((Match.TICKER, left.also(named)))
+        left.conditions.append(f"NOT {named}")
     for match in sorted(search.queries, reverse=True):
-        closer.append(("search @@ $::text::tsquery", search.queries[match]))
-        kinds.append((match, _asking(question, closer)))
+        query, asked = search.queries[match], left.also()
+        asked.conditions.append(asked.has_words(query))
+        kinds.append((match, asked))
+        left.conditions.append(left.lacks_words(query))
     return kinds[::-1] if farthest_first else kinds
-
-
-def _asking(question: Question, closer: Sequence[tuple[str, Any]]) -> Question:
-    """The question with the last of these conditions, and without those before it."""
-    asked = question.also()
-    for number, (condition, value) in enumerate(closer, 1):
-        said = condition.replace("$", asked.value(value))
-        asked.conditions.append(said if number == len(closer) else f"NOT ({said})")
-    return asked
 
 
 @dataclass(frozen=True)
@@ -132,9 +126,10 @@ class _Ranges:
         return await self._looked_up(within)
 
     async def _is_common(self, within: str) -> bool:
-        """Whether fewer rows are read in their order than would have to be sorted.
+        """Whether fewer rows are read in their order than would have to be looked up and sorted.
 
-        How many rows there are is what Postgres expects: it knows how frequent words are.
+        How many rows there are is what Postgres expects: it knows how frequent words are. To
+        read one in order takes up to twice as long.
         """
         explained = await self.conn.fetchval(
             f"EXPLAIN (FORMAT JSON) SELECT FROM {self.shelf.table}"
@@ -144,7 +139,7 @@ class _Ranges:
         )
         parts = msgspec.json.decode(explained, type=list[_Plan])[0].whole.parts
         matching, all_rows = (part.rows for part in parts)
-        return matching * matching > self.limit * all_rows
+        return matching * matching > 2 * self.limit * all_rows
 
     async def _walked(self, within: str) -> list[Ranked]:
         """Rows as they come, up to a number that is soon read."""

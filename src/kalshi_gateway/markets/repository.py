@@ -144,7 +144,7 @@ async def page_of_series(conn: Driver, listing: SeriesListing, search: Search | 
             f"lower({question.value(listing.tag)}) = ANY(SELECT lower(t) FROM unnest(tags) t)"
         )
     if search is not None:
-        question.conditions.append(_found(question, search))
+        question.conditions.append(question.has_words(search.widest))
     if listing.cursor is not None:
         name = place_of(listing, keys=0).name
         question.conditions.append(f"ticker > {question.value(name)}")
@@ -153,8 +153,8 @@ async def page_of_series(conn: Driver, listing: SeriesListing, search: Search | 
         f" ORDER BY ticker LIMIT {listing.limit + 1}",
         *question.values,
     )
-    wider = () if search is None else search.wider
-    return [Row(row["body"], Place((), row["ticker"], wider)) for row in rows]
+    reading = None if search is None else search.reading
+    return [Row(row["body"], Place((), row["ticker"], reading)) for row in rows]
 
 
 async def find_series(conn: Driver, ticker: str) -> FoundFamily | None:
@@ -261,12 +261,6 @@ async def _markets(conn: Driver, listing: MarketListing) -> Question:
     return question
 
 
-def _found(question: Question, search: Search) -> str:
-    if search.widest is None:
-        return "false"
-    return f"search @@ {question.value(search.widest)}::text::tsquery"
-
-
 # One step from each category to the next: there are a few, and many rows of each.
 _CATEGORIES = """
     WITH RECURSIVE known AS (
@@ -305,14 +299,14 @@ async def _page(
         if listing.ordering == "relevance" and search is not None:
             return await _best(conn, shelf, question, listing, search)
         if search is not None:
-            question.conditions.append(_found(question, search))
+            question.conditions.append(question.has_words(search.widest))
         rows = await _sorted(conn, shelf.table, shelf.name, question, listing)
     except (asyncpg.DataError, asyncpg.PostgresSyntaxError):
         if listing.cursor is None:
             raise
         raise CursorInvalid from None  # forged: its keys are not of this order
-    wider = () if search is None else search.wider
-    return [Row(row.body, replace(row.place, wider=wider)) for row in rows]
+    reading = None if search is None else search.reading
+    return [Row(row.body, replace(row.place, reading=reading)) for row in rows]
 
 
 async def _sorted(
@@ -392,7 +386,7 @@ async def _best(
     bodies = {row["name"]: row["body"] for row in rows}
     # Nobody deletes what is listed, but between two statements it might have happened.
     return [
-        Row(bodies[row.name], Place(row[:3], row.name, search.wider))
+        Row(bodies[row.name], Place(row[:3], row.name, search.reading))
         for row in ranked
         if row.name in bodies
     ]
@@ -411,7 +405,7 @@ async def _count(
     conn: Driver, shelf: Shelf, question: Question, listing: Listing, search: Search | None
 ) -> int:
     if search is not None:
-        question.conditions.append(_found(question, search))
+        question.conditions.append(question.has_words(search.widest))
     either = " OR ".join(" AND ".join(status) or "true" for status in _statuses(listing))
     total: int = await conn.fetchval(
         f"SELECT count(*) FROM {shelf.table} WHERE {question.where(f'({either})')}",

@@ -5,7 +5,7 @@ than one that has only words beginning so; a synonym is farther, and a mended ty
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -20,8 +20,14 @@ LONGEST_NAME = 4
 #: Letters that all synonyms of a search may have together: it has to fit into a cursor.
 ROOM_FOR_SYNONYMS = 1_000
 
-#: A query of ours: quoted words, joined by and, or and brackets.
-_QUERY = re.compile(r"(?:'[^\W_](?:[\w.-]*)'(?::\*)?|[ &|()])*")
+#: The beginning of so many words that it is slow to look up; checked in what the others found.
+SHORT = 2
+
+_WORD = re.compile(r"[^\W_][\w.-]*")
+
+_TICKER = re.compile(r"(?i:kx)[A-Za-z0-9._-]+|[A-Za-z0-9._]+-[A-Za-z0-9._-]+")
+
+Words = tuple[str, ...]
 
 
 class Match(IntEnum):
@@ -35,31 +41,44 @@ class Match(IntEnum):
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What cannot be told from the text alone: kept in cursors, so that walks stay the same."""
+
+    #: By a name that was typed, what else is called so.
+    synonyms: Mapping[str, tuple[Words, ...]] = field(default_factory=dict)
+    #: By a word that is not in the catalogue, what was probably meant.
+    mended: Mapping[str, Words] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to find, for a `::tsquery` cast."""
+
+    whole: str
+    #: Finds at least as much, and is quick to look up.
+    anchor: str
+
+
+@dataclass(frozen=True)
 class Search:
-    """One question for each kind of match; each finds all that a closer one finds, and more."""
+    """One query for each kind of match; each finds all that a closer one finds, and more."""
 
     #: How the ticker reads if that is what was typed.
-    tickers: tuple[str, ...]
-    #: For a `::tsquery` cast; without one there is nothing more to find in that way.
-    queries: Mapping[Match, str]
-    #: What was searched in place of words that are not in the catalogue.
-    mended: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tickers: Words
+    #: Without one there is nothing more to find in that way.
+    queries: Mapping[Match, Query]
+    reading: Reading
 
     @property
-    def widest(self) -> str | None:
+    def widest(self) -> Query | None:
         """What finds everything; None if nothing can be found."""
         return self.queries[min(self.queries)] if self.queries else None
-
-    @property
-    def wider(self) -> tuple[str, ...]:
-        """What cannot be told from the text alone: kept in cursors, so that walks stay the same."""
-        return tuple(self.queries.get(match, "") for match in (Match.SYNONYM, Match.MENDED))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(
             f"no “{word}” is known; {' and '.join(meant)} was searched as well"
-            for word, meant in self.mended.items()
+            for word, meant in self.reading.mended.items()
         )
 
 
@@ -68,58 +87,63 @@ class _Name:
     """One word or several that mean something together, and what else they mean."""
 
     words: Sequence[str]
-    synonyms: Iterable[Sequence[str]] = ()
+    synonyms: Sequence[Words] = ()
 
-    def query(self, match: Match, mended: Mapping[str, Sequence[str]]) -> str:
+    @property
+    def is_short(self) -> bool:
+        return max(map(len, self.words)) <= SHORT
+
+    def query(self, match: Match, mended: Mapping[str, Words]) -> str:
         end = "" if match == Match.WORD else ":*"
         said = []
         for word in self.words:
-            other = mended.get(word, ()) if match == Match.MENDED else ()
-            said.append(_either([f"'{word}'{end}", *(f"'{meant}'" for meant in other)]))
-        if match > Match.SYNONYM:
-            return _all(said)
-        return _either([_all(said), *(_all([f"'{w}'" for w in means]) for means in self.synonyms)])
+            meant = mended.get(word, ()) if match == Match.MENDED else ()
+            said.append(_either([f"'{word}'{end}", *(f"'{other}'" for other in meant)]))
+        synonyms = self.synonyms if match <= Match.SYNONYM else ()
+        return _either([_all(said), *(_all([f"'{w}'" for w in means]) for means in synonyms)])
 
 
 async def understand(conn: Driver, text: str) -> Search:
     """What the text may mean, with synonyms and mended typos."""
     asked = typed(text)
-    names = _named(asked, await _synonyms(conn, asked))
+    synonyms = await _synonyms(conn, asked)
     mended = {
-        word: meant
+        word: tuple(meant)
         for word in await vocabulary.unknown(conn, [word for word in asked if _is_mendable(word)])
         if (meant := await vocabulary.nearest(conn, word))
     }
-    queries = _as_typed(asked)
-    if any(name.synonyms for name in names):
-        queries[Match.SYNONYM] = _all([name.query(Match.SYNONYM, {}) for name in names])
-    if mended:
-        queries[Match.MENDED] = _all([name.query(Match.MENDED, mended) for name in names])
-    return Search(_tickers(text), queries, mended)
+    return as_read(text, Reading(synonyms, mended))
 
 
-def resumed(text: str, wider: Sequence[str]) -> Search:
-    """The same search as on the page before, which left `wider` in its cursor."""
-    queries = _as_typed(typed(text))
-    if len(wider) != 2 or not all(_QUERY.fullmatch(query) for query in wider):
+def as_read(text: str, reading: Reading) -> Search:
+    """The search of a text that was understood before; refuses words that are none."""
+    said = [*reading.synonyms.values(), reading.mended.values()]
+    if not all(_WORD.fullmatch(word) for several in said for words in several for word in words):
         raise CursorInvalid
-    for match, query in zip((Match.SYNONYM, Match.MENDED), wider, strict=True):
-        if query:
-            queries[match] = query
-    return Search(_tickers(text), queries)
+    names = _named(typed(text), reading.synonyms)
+    kinds = []
+    if names:
+        kinds += [Match.WORD, Match.BEGINNING]
+        if any(name.synonyms for name in names):
+            kinds.append(Match.SYNONYM)
+        if reading.mended:
+            kinds.append(Match.MENDED)
+    queries = {match: _query(names, match, reading.mended) for match in kinds}
+    return Search(_tickers(text), queries, reading)
 
 
-def _as_typed(asked: Sequence[str]) -> dict[Match, str]:
-    if not asked:
-        return {}
-    name = _Name(asked)
-    return {match: name.query(match, {}) for match in (Match.WORD, Match.BEGINNING)}
+def _query(names: Sequence[_Name], match: Match, mended: Mapping[str, Words]) -> Query:
+    whole = [name.query(match, mended) for name in names]
+    if match == Match.WORD:
+        return Query(_all(whole), _all(whole))
+    anchor = [query for query, name in zip(whole, names, strict=True) if not name.is_short]
+    return Query(_all(whole), _all(anchor or whole))
 
 
-def _tickers(text: str) -> tuple[str, ...]:
-    """A text without blanks may be a ticker, whose capitals nobody types."""
+def _tickers(text: str) -> Words:
+    """What looks like a ticker, whose capitals nobody types."""
     whole = text.strip()
-    if not whole.isascii() or len(whole.split()) != 1 or "\0" in whole:
+    if not _TICKER.fullmatch(whole):
         return ()
     return tuple(dict.fromkeys((whole.upper(), whole)))
 
@@ -128,7 +152,7 @@ def _is_mendable(word: str) -> bool:
     return spelling.mistakes_in(word) > 0 and vocabulary.WORD.fullmatch(word) is not None
 
 
-def _named(asked: Sequence[str], synonyms: Mapping[str, list[list[str]]]) -> list[_Name]:
+def _named(asked: Sequence[str], synonyms: Mapping[str, tuple[Words, ...]]) -> list[_Name]:
     """The words in their order, those together that are a name with synonyms."""
     names = []
     start = 0
@@ -142,7 +166,7 @@ def _named(asked: Sequence[str], synonyms: Mapping[str, list[list[str]]]) -> lis
     return names
 
 
-async def _synonyms(conn: Driver, asked: Sequence[str]) -> dict[str, list[list[str]]]:
+async def _synonyms(conn: Driver, asked: Sequence[str]) -> dict[str, tuple[Words, ...]]:
     """By each name in what was typed, the words of what else it means."""
     names = [
         " ".join(asked[start:end])
@@ -154,14 +178,13 @@ async def _synonyms(conn: Driver, asked: Sequence[str]) -> dict[str, list[list[s
         " WHERE lower(typed) = ANY($1) ORDER BY shipped, typed, means",
         names,
     )
-    found: dict[str, list[list[str]]] = {}
+    found: dict[str, tuple[Words, ...]] = {}
     room = ROOM_FOR_SYNONYMS
     for row in rows:
-        means = words(row["means"])
+        means, known = tuple(words(row["means"])), found.get(row["typed"], ())
         room -= len(row["means"])
-        known = found.setdefault(row["typed"], [])
         if means and means not in known and room >= 0:
-            known.append(means)
+            found[row["typed"]] = (*known, means)
     return found
 
 

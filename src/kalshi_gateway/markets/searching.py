@@ -7,7 +7,7 @@ from kalshi_gateway.freshness import Standing
 
 from . import search
 from .listing import Listing, SeriesListing, cursor_of
-from .search import Search
+from .search import Reading, Search
 
 
 async def sought(conn: Driver, listing: Listing | SeriesListing) -> Search | None:
@@ -16,7 +16,7 @@ async def sought(conn: Driver, listing: Listing | SeriesListing) -> Search | Non
         return None
     if listing.cursor is None:
         return await search.understand(conn, listing.q)
-    return search.resumed(listing.q, cursor_of(listing).wider)
+    return search.as_read(listing.q, cursor_of(listing).reading or Reading())
 
 
 def told(standing: Standing, sought: Search | None) -> Standing:
