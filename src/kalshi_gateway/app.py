@@ -29,6 +29,7 @@ from .kalshi.client import http_client
 from .limits import Limits, LocalOnly
 from .markets import families_router as families
 from .markets import router as markets
+from .markets import suggestions_router as suggestions
 from .markets.lookup import Lookup
 from .markets.standing import Progress
 from .markets.sync import Sync
@@ -98,6 +99,7 @@ def create_app(
     app.include_router(documents.router)
     app.include_router(markets.router)
     app.include_router(families.router)
+    app.include_router(suggestions.router)
     app.include_router(exchange_router.router)
     app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
     return app
