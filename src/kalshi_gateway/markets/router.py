@@ -18,6 +18,7 @@ from kalshi_gateway.dependencies import (
 )
 from kalshi_gateway.errors import FieldError, Unprocessable
 from kalshi_gateway.freshness import Standing
+from kalshi_gateway.units import EARLIEST
 
 from . import paging, repository, searching
 from .answers import BookDetail, CandleList, MarketDetail, MarketList, TradeList
@@ -108,6 +109,7 @@ async def list_trades(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> Response:
     """What the public tape printed, newest first, on into the exchange's archive."""
+    _check_order(start, end)
     asked = (ticker, start, end)
     place = NEWEST if cursor is None else cursors.unpack(cursor, asked, TapePlace)
     found = await tiers.trades(ticker, start=start, end=end, place=place, limit=limit)
@@ -126,21 +128,24 @@ async def list_candles(
 ) -> Response:
     """How price, quotes and volume moved; quiet periods may be left out by the exchange."""
     until = end or datetime.now(UTC)
-    since = start or until - USUAL_SPAN[period]
-    _check_span(since, until, period)
+    if until <= EARLIEST:
+        raise _refused("end", "must lie after 1970")
+    since = start or max(EARLIEST, until - USUAL_SPAN[period])
+    _check_order(since, until)
+    if (until - since) / timedelta(minutes=MINUTES[period]) > MOST_CANDLES:
+        raise _refused("start", f"too long ago: at most {MOST_CANDLES} candles at once")
     found = await tiers.candles(ticker, start=since, end=until, period=period)
     shown = {"ticker": ticker, "period": period, "candles": found.candles}
     return answers.asked(shown, _just_asked(found.as_of, found.set_aside, "candles"))
 
 
-def _check_span(since: datetime, until: datetime, period: Period) -> None:
-    if since >= until:
-        message = "must lie before end"
-    elif (until - since) / timedelta(minutes=MINUTES[period]) > MOST_CANDLES:
-        message = f"too long ago: at most {MOST_CANDLES} candles at once"
-    else:
-        return
-    raise Unprocessable(f"start {message}.", errors=(FieldError("/query/start", message),))
+def _check_order(start: datetime | None, end: datetime | None) -> None:
+    if start is not None and end is not None and start >= end:
+        raise _refused("start", "must lie before end")
+
+
+def _refused(name: str, message: str) -> Unprocessable:
+    return Unprocessable(f"{name} {message}.", errors=(FieldError(f"/query/{name}", message),))
 
 
 def _just_asked(as_of: datetime, set_aside: int, what: str) -> Standing:

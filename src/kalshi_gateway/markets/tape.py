@@ -76,6 +76,7 @@ def book_from_wire(ticker: str, book: wire.OrderbookFp) -> OrderBook:
 def trade_from_wire(trade: wire.Trade) -> Trade:
     """The exchange's row as ours."""
     side = trade.taker_book_side or _SIDES.get(trade.taker_outcome_side or trade.taker_side or "")
+    created_time = moment(trade.created_time)
     return Trade(
         trade_id=trade.trade_id,
         ticker=trade.ticker,
@@ -83,16 +84,22 @@ def trade_from_wire(trade: wire.Trade) -> Trade:
         count=trade.count_fp,
         taker_side=side,
         is_block_trade=trade.is_block_trade,
-        created_time=moment(trade.created_time),
-        ts_ms=_milliseconds(trade.created_time),
+        created_time=created_time,
+        ts_ms=None if created_time is None else _milliseconds(trade.created_time),
     )
 
 
-def candle_from_wire(candle: wire.Candle) -> Candle:
-    """The exchange's row as ours; an empty side of the book is sent as 0 or 1."""
+def candle_from_wire(candle: wire.Candle) -> Candle | None:
+    """The exchange's row as ours, unless it is of no known time.
+
+    An empty side of the book is sent as 0 or 1.
+    """
+    end_time = _end_of(candle)
+    if end_time is None:
+        return None
     price = candle.price or wire.PriceMoves()
     return Candle(
-        end_time=candle.ends_at,
+        end_time=end_time,
         price=Moves(
             price.open_dollars,
             price.high_dollars,
@@ -122,6 +129,13 @@ def _quotes(side: wire.BidAsk | None) -> Moves:
             )
         )
     )
+
+
+def _end_of(candle: wire.Candle) -> datetime | None:
+    try:
+        return moment(candle.ends_at)
+    except (OverflowError, ValueError, OSError):  # beyond what a clock can show
+        return None
 
 
 def _milliseconds(at: datetime | None) -> int | None:

@@ -1,8 +1,10 @@
 """Books, trades and candles: from the live tier or the archive, whichever holds them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from kalshi_gateway.freshness import Kept
 from kalshi_gateway.kalshi import errors, wire
@@ -17,16 +19,23 @@ Tier = Literal["live", "archive"]
 Period = Literal["1m", "1h", "1d"]
 MINUTES: dict[Period, int] = {"1m": 1, "1h": 60, "1d": 1440}
 
-#: The exchange moves its cutoff about once a day.
+#: The exchange moves its cutoff about once a day; what we know of it may be as old as this.
 CUTOFF_FRESH_FOR = timedelta(hours=1)
+#: By so much it may have moved since we asked.
+CUTOFF_MOVES = timedelta(days=2)
+
+#: Pages without a single trade that is wanted, before the client has to ask again.
+MOST_EMPTY_PAGES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class TapePlace:
-    """Where the tape goes on: in which tier, and after which page of the exchange's."""
+    """Where the tape goes on: in which tier, after which page of the exchange's, and when."""
 
     tier: Tier
     cursor: str | None = None
+    #: Of the oldest trade that was seen: the archive is asked for older ones only.
+    seen_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 NEWEST = TapePlace("live")
@@ -78,29 +87,44 @@ class Tiers:
         place: TapePlace,
         limit: int,
     ) -> Trades:
-        """A page of trades between two moments; the archive goes on where the live tier ends."""
-        await self._lookup.market(ticker)
-        (cutoff, _) = await self._cutoff.get()
-        tier = place.tier
+        """A page of trades between two moments; the archive goes on where the live tier ends.
+
+        The cutoff between them may move while a client walks, so what says where to go on is the
+        oldest trade that was seen, and not the cutoff.
+        """
+        since = await self._since(ticker, start)
+        cutoff = (await self._cutoff.get())[0].trades_created_ts
         asked: dict[str, Any] = {
-            "cursor": place.cursor,
             "limit": limit,
             "min_ts": None if start is None else int(start.timestamp()),
             "max_ts": None if end is None else int(end.timestamp()),
         }
-        if tier == "live":
-            page = await self._kalshi.trades(ticker, **asked)
-        else:
-            page = await self._kalshi.historical_trades(ticker, **asked)
-        rows, set_aside = self._trades(page)
-        # Near the cutoff both tiers may hold a trade: each is asked for its own side only.
-        kept = [row for row in rows if _in_tier(row, tier, cutoff.trades_created_ts)]
-        older = None
-        if page.cursor is not None:
-            older = TapePlace(tier, page.cursor)
-        elif tier == "live" and _reaches(cutoff.trades_created_ts, start):
-            older = TapePlace("archive")
-        return Trades([tape.trade_from_wire(row) for row in kept], older, page.asked_at, set_aside)
+        pages = set_aside = 0
+        while True:
+            page = await self._page_of_trades(ticker, place, asked)
+            rows, unreadable = self._trades(page)
+            set_aside += unreadable
+            kept = [row for row in rows if _belongs(row, place, cutoff)]
+            older = _after(place, page, kept, cutoff, since)
+            pages += 1
+            if kept or older is None or pages == MOST_EMPTY_PAGES:
+                shown = [tape.trade_from_wire(row) for row in kept]
+                return Trades(shown, older, page.asked_at, set_aside)
+            place = older
+
+    async def _since(self, ticker: str, start: datetime | None) -> datetime | None:
+        """From when on there can be trades that are asked for, if anybody says."""
+        looked = await self._lookup.market(ticker)
+        opened_at = msgspec.json.decode(looked.found.body, type=_Opened).open_time
+        return max(filter(None, (start, opened_at)), default=None)
+
+    async def _page_of_trades(self, ticker: str, place: TapePlace, asked: dict[str, Any]) -> Page:
+        if place.tier == "live":
+            return await self._kalshi.trades(ticker, cursor=place.cursor, **asked)
+        try:
+            return await self._kalshi.historical_trades(ticker, cursor=place.cursor, **asked)
+        except errors.NotFound:
+            return Page((), None, datetime.now(UTC))
 
     async def candles(
         self, ticker: str, *, start: datetime, end: datetime, period: Period
@@ -129,7 +153,8 @@ class Tiers:
             )
             for raw in page.rows
         ]
-        found = [tape.candle_from_wire(row) for row in rows if row is not None]
+        made = [tape.candle_from_wire(row) for row in rows if row is not None]
+        found = [candle for candle in made if candle is not None]
         return Candles(
             sorted(found, key=lambda candle: candle.end_time),
             page.asked_at,
@@ -149,12 +174,38 @@ class Tiers:
         return answer.value, answer.asked_at
 
 
-def _in_tier(trade: wire.Trade, tier: Tier, cutoff: datetime | None) -> bool:
-    if cutoff is None or trade.created_time is None:
+class _Opened(msgspec.Struct):
+    open_time: datetime | None
+
+
+def _belongs(trade: wire.Trade, place: TapePlace, cutoff: datetime | None) -> bool:
+    """Whether it is this tier's to show: near the cutoff both may have it."""
+    if trade.created_time is None:
         return True
-    return (trade.created_time >= cutoff) == (tier == "live")
+    if place.tier == "live":
+        return cutoff is None or trade.created_time >= cutoff
+    return place.seen_from is None or trade.created_time < place.seen_from
 
 
-def _reaches(cutoff: datetime | None, start: datetime | None) -> bool:
-    """Whether what is asked for begins before what the live tier holds."""
-    return cutoff is not None and (start is None or start < cutoff)
+def _after(
+    place: TapePlace,
+    page: Page,
+    kept: list[wire.Trade],
+    cutoff: datetime | None,
+    since: datetime | None,
+) -> TapePlace | None:
+    """Where the tape goes on after this page, if it does."""
+    times = [trade.created_time for trade in kept if trade.created_time is not None]
+    seen_from = min(times, default=place.seen_from)
+    if page.cursor is not None:
+        # What the archive shows is bound by what the live tier has shown, not by its own pages.
+        bound = seen_from if place.tier == "live" else place.seen_from
+        return TapePlace(place.tier, page.cursor, bound)
+    if place.tier == "live" and _archive_reaches(cutoff, since):
+        return TapePlace("archive", None, seen_from)
+    return None
+
+
+def _archive_reaches(cutoff: datetime | None, since: datetime | None) -> bool:
+    """Whether the archive may hold something from `since` on."""
+    return cutoff is not None and (since is None or since < cutoff + CUTOFF_MOVES)
