@@ -11,7 +11,7 @@ from kalshi_gateway.kalshi import wire
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.units import Moment, moment
 
-from .schedule import DAYS, Pause, next_pause
+from .schedule import DAYS, Pause, ScheduleUnreadable, next_pause
 
 STATUS_FRESH_FOR = timedelta(seconds=5)
 SCHEDULE_FRESH_FOR = timedelta(hours=1)
@@ -77,8 +77,8 @@ class ExchangeWatch:
         """Status and schedule together; the status says how old they are."""
         status, standing = await self._status.get()
         schedule, schedule_standing = await self._schedule.get()
-        warnings = standing.warnings + schedule_standing.warnings
         now = datetime.now(UTC)
+        pause, unreadable = _pause(schedule, now)
         told = Exchange(
             exchange_active=status.exchange_active,
             trading_active=status.trading_active,
@@ -98,9 +98,15 @@ class ExchangeWatch:
                 Window(moment(window.start_datetime), moment(window.end_datetime))
                 for window in schedule.maintenance_windows or ()
             ),
-            next_pause=next_pause(schedule, now),
+            next_pause=pause,
         )
-        return told, Standing(standing.as_of, standing.fresh_for_seconds * 2, warnings=warnings)
+        return told, Standing(
+            as_of=standing.as_of,
+            fresh_for_seconds=standing.fresh_for_seconds * 2,
+            complete=not unreadable,
+            warnings=standing.warnings + schedule_standing.warnings + unreadable,
+            overdue=standing.overdue or schedule_standing.overdue,
+        )
 
     async def _ask_status(self) -> tuple[wire.ExchangeStatus, datetime]:
         answer = await self._kalshi.exchange_status()
@@ -109,6 +115,14 @@ class ExchangeWatch:
     async def _ask_schedule(self) -> tuple[wire.Schedule, datetime]:
         answer = await self._kalshi.exchange_schedule()
         return answer.value, answer.asked_at
+
+
+def _pause(schedule: wire.Schedule, now: datetime) -> tuple[Pause | None, tuple[str, ...]]:
+    """The next pause; and a warning where none is known, which is not the same as none to come."""
+    try:
+        return next_pause(schedule, now), ()
+    except ScheduleUnreadable:
+        return None, ("the exchange's schedule could not be read",)
 
 
 def _sessions(schedule: wire.Schedule, now: datetime) -> list[Session]:
