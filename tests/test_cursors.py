@@ -110,5 +110,5 @@ def test_no_secret_and_no_surprise() -> None:
 
     read: Any = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
 
-    assert read[1] == {"keys": [5], "name": "KXHIGHNY"}
+    assert read[1] == {"keys": [5], "name": "KXHIGHNY", "reading": None}
     assert "plans" not in str(read)

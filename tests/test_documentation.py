@@ -1,7 +1,9 @@
 """What README, CHANGELOG and docs say is so."""
 
 import ast
+import importlib
 import json
+import pkgutil
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -14,6 +16,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+import kalshi_gateway
 from kalshi_gateway import documents, upstream
 from kalshi_gateway.app import create_app
 from kalshi_gateway.commands.cli import cli
@@ -338,7 +341,10 @@ def _described_routes() -> Iterator[tuple[Route, str]]:
 
 
 def _problems() -> Iterator[type[GatewayError]]:
-    """Every kind of problem; those of rooms are known once the application is."""
+    """Every kind of problem; each is known once its module is."""
+    for module in pkgutil.walk_packages(kalshi_gateway.__path__, "kalshi_gateway."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     pending = [GatewayError]
     while pending:
         kind = pending.pop()

@@ -12,6 +12,7 @@ import pytest
 
 from kalshi_gateway.app import create_app
 from kalshi_gateway.kalshi.client import http_client
+from kalshi_gateway.kalshi.wire import AccountLimits, BucketLimit
 from kalshi_gateway.markets.sync import Sync
 from kalshi_gateway.metrics import Metrics
 from kalshi_gateway.settings import Settings
@@ -26,6 +27,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 BASE_URL = "http://127.0.0.1:8001/trade-api/v2"
+#: The recorded exchange has no limits, so nobody need wait for them.
+UNLIMITED = AccountLimits(
+    read=BucketLimit(refill_rate=100_000, bucket_capacity=100_000),
+    write=BucketLimit(refill_rate=100_000, bucket_capacity=100_000),
+)
 OUR_WORD = {
     "initialized": "unopened",
     "active": "open",
@@ -54,9 +60,11 @@ async def client(exchange: Exchange, database_url: str) -> AsyncIterator[httpx.A
     )
     transport = httpx.ASGITransport(create_exchange(exchange))
     async with http_client(BASE_URL, transport=transport) as http:
+        line = kalshi(settings, http, Metrics())
+        line.budget.learn(UNLIMITED)
         sync = Sync(
             database_url,
-            kalshi(settings, http, Metrics()),
+            line,
             changes_every=timedelta(minutes=1),
             prices_every=timedelta(minutes=5),
         )
@@ -68,6 +76,7 @@ async def client(exchange: Exchange, database_url: str) -> AsyncIterator[httpx.A
             transport=httpx.ASGITransport(app), base_url="http://localhost"
         ) as client,
     ):
+        app.state.resources.kalshi.budget.learn(UNLIMITED)
         yield client
 
 
