@@ -18,7 +18,6 @@ from kalshi_gateway.kalshi.client import Kalshi, Page, http_client
 from kalshi_gateway.kalshi.retries import Retries
 from kalshi_gateway.markets.catalogue import Catalogue
 from kalshi_gateway.markets.sync import JOB, WRITER_SETTINGS, Writer
-from kalshi_gateway.markets.walking import Progress
 from kalshi_gateway.simulator.app import create_app
 from kalshi_gateway.simulator.exchange import Exchange
 
@@ -64,8 +63,10 @@ class Wire(httpx.AsyncBaseTransport):
 class SmallPages(Kalshi):
     """Asks for fewer rows at once, so that few markets make many pages."""
 
+    markets_at_once = 40
+
     async def markets_page(self, **asked: Any) -> Page:
-        return await super().markets_page(**{"limit": 40, **asked})
+        return await super().markets_page(**{"limit": self.markets_at_once, **asked})
 
     async def events_page(self, **asked: Any) -> Page:
         return await super().events_page(**{"limit": 20, **asked})
@@ -81,13 +82,12 @@ class Desk:
         url: str,
         kalshi: Kalshi,
         conn: Driver,
-        progress: Progress | None,
     ) -> None:
         self.exchange = exchange
         self.wire = wire
         self.kalshi = kalshi
         self.catalogue = Catalogue(kalshi.drift)
-        self.writer = a_writer(conn, kalshi, self.catalogue, progress)
+        self.writer = a_writer(conn, kalshi, self.catalogue)
         self._conn = conn
         self._url = url
 
@@ -100,7 +100,7 @@ class Desk:
         """Let another process take over, which knows what is written down and nothing else."""
         self.catalogue = Catalogue(self.kalshi.drift)
         await self.catalogue.load(self._conn)
-        self.writer = a_writer(self._conn, self.kalshi, self.catalogue, None)
+        self.writer = a_writer(self._conn, self.kalshi, self.catalogue)
 
     async def ask(self, query: str, *values: Any) -> list[Any]:
         """Rows of the database, seen over another connection; single values bare."""
@@ -154,23 +154,20 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    url: str, exchange: Exchange, *, wire: Wire | None = None, progress: Progress | None = None
+    url: str, exchange: Exchange, *, wire: Wire | None = None, kalshi: Kalshi | None = None
 ) -> AsyncIterator[Desk]:
     """A writer that leads, and has learnt what the database holds."""
     wire = wire or Wire(exchange)
-    async with a_line(wire) as kalshi, leadership(url, JOB, WRITER_SETTINGS) as conn:
+    async with a_line(wire) as line, leadership(url, JOB, WRITER_SETTINGS) as conn:
         assert conn is not None, "somebody else leads"
-        made = Desk(exchange, wire, url, kalshi, conn, progress)
+        kalshi = kalshi or line
+        made = Desk(exchange, wire, url, kalshi, conn)
         await made.catalogue.load(conn)
         yield made
 
 
-def a_writer(
-    conn: Driver, kalshi: Kalshi, catalogue: Catalogue, progress: Progress | None
-) -> Writer:
-    return Writer(
-        conn, kalshi, catalogue, changes_every=MINUTE, prices_every=MINUTE, progress=progress
-    )
+def a_writer(conn: Driver, kalshi: Kalshi, catalogue: Catalogue) -> Writer:
+    return Writer(conn, kalshi, catalogue, changes_every=MINUTE, prices_every=MINUTE, progress=None)
 
 
 @asynccontextmanager

@@ -167,9 +167,27 @@ async def test_many_markets_turn_at_once(desk: Desk, exchange: Exchange) -> None
     await desk.writer.turn()
     await desk.writer.mend()
 
+    said = await desk.ask("SELECT body::json ->> 'exchange_status' FROM instruments")
+    assert said.count("active") == 0
+    assert said.count("closed") >= len(closing)
+    assert len({query["tickers"] for query in desk.wire.queries()}) == 1
+
+
+async def test_an_answer_about_many_markets_may_come_in_parts(
+    desk: Desk, exchange: Exchange
+) -> None:
+    """What is not on its first page is not taken for unknown."""
+    await desk.walk()
+    gone = [ticker for ticker, status in desk.listed().items() if status == "open"]
+    for ticker in gone:
+        exchange.catalogue.settle(ticker, "yes")
+    exchange.faults.half_page(operation="GET /markets")
+
+    await desk.walk()
+
     statuses = await desk.statuses()
-    assert {statuses[ticker] for ticker in closing} == {"closed"}
-    assert len(desk.wire.queries()) == 1
+    assert {statuses[ticker] for ticker in gone} == {"settled"}
+    assert desk.wire.queries("/historical/markets") == []
 
 
 async def test_a_market_gone_from_its_walk_is_looked_up(desk: Desk, exchange: Exchange) -> None:

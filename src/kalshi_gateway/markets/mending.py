@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -74,23 +75,36 @@ class Mender:
         return len(due)
 
     async def _events(self, tickers: list[str]) -> set[str]:
-        page = await self._kalshi.events_page(
-            tickers=tickers, lane=Lane.CATALOGUE, deadline=PATIENCE
-        )
-        return await self._keep(page, self._catalogue.events)
+        return await self._named(self._kalshi.events_page, tickers, self._catalogue.events)
 
     async def _markets(self, tickers: list[str]) -> set[str]:
         """Just these, from the live tier and then among the archived ones."""
-        page = await self._kalshi.markets_page(
-            tickers=tickers, mve_filter=None, lane=Lane.CATALOGUE, deadline=PATIENCE
-        )
-        found = await self._keep(page, self._catalogue.markets)
+        keep = self._catalogue.markets
+        found = await self._named(self._kalshi.markets_page, tickers, keep, mve_filter=None)
         missing = sorted(set(tickers) - found)
         if missing:
-            page = await self._kalshi.historical_markets_page(
-                tickers=missing, mve_filter=None, lane=Lane.CATALOGUE, deadline=PATIENCE
+            archive = self._kalshi.historical_markets_page
+            found |= await self._named(archive, missing, keep, mve_filter=None)
+        return found
+
+    async def _named(
+        self,
+        call: Callable[..., Awaitable[Page]],
+        tickers: list[str],
+        prepare: Prepare,
+        **asked: Any,
+    ) -> set[str]:
+        """What the exchange shows when it is asked for these; a page of it may be cut short."""
+        found: set[str] = set()
+        cursor: str | None = None
+        for _ in tickers:
+            page = await call(
+                tickers=tickers, cursor=cursor, lane=Lane.CATALOGUE, deadline=PATIENCE, **asked
             )
-            found |= await self._keep(page, self._catalogue.markets)
+            found |= await self._keep(page, prepare)
+            cursor = page.cursor
+            if cursor is None:
+                break
         return found
 
     async def _keep(self, page: Page, prepare: Prepare) -> set[str]:
