@@ -48,6 +48,12 @@ def a_schedule(**fields: Any) -> dict[str, Any]:
     return {"schedule": {"standard_hours": [hours], "maintenance_windows": [], **fields}}
 
 
+@pytest.fixture
+def database_url() -> str:
+    """Of no database: what the exchange says of itself is kept in memory."""
+    return "postgresql://nobody@127.0.0.1:1/nothing"
+
+
 @pytest.fixture(autouse=True)
 def open_exchange(upstream: Upstream) -> None:
     upstream.answers["/exchange/status"] = a_status()
