@@ -12,7 +12,6 @@ depends_on = None
 # behind it. Words are written as a search cuts them: "s&p 500" is `sp 500`, "A's" `as`.
 ONE_WAY = """
     xbt: bitcoin
-    fed: federal reserve, fomc
     jpow: powell
     cpi: inflation
     core cpi: core inflation
@@ -55,6 +54,8 @@ ONE_WAY = """
     prc: china
     doj: justice department
     ai: artificial intelligence
+    openai: open ai
+    open ai: openai
     chatgpt: openai
     gpt: openai
     claude: anthropic
@@ -86,6 +87,9 @@ ONE_WAY = """
     football: soccer
     futbol: soccer
     cs2: counter strike
+    007: james bond
+    gta 6: gta vi
+    gta vi: gta 6
     csgo: cs2
     cs: cs2
     lol: league of legends
@@ -139,6 +143,7 @@ ALIKE = """
     phoenix, phx
     minneapolis, msp
     ripple, xrp
+    federal reserve, fed, fomc
     bitcoin, btc
     ethereum, eth
     solana, sol

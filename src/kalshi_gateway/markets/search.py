@@ -77,7 +77,7 @@ class Search:
     @property
     def warnings(self) -> tuple[str, ...]:
         return tuple(
-            f"no “{word}” is known; {' and '.join(meant)} was searched as well"
+            f"“{word}” is not in the catalogue; searched as well: {', '.join(meant)}"
             for word, meant in self.reading.mended.items()
         )
 
@@ -107,9 +107,11 @@ async def understand(conn: Driver, text: str) -> Search:
     """What the text may mean, with synonyms and mended typos."""
     asked = typed(text)
     synonyms = await _synonyms(conn, asked)
+    # What the operator has a synonym for is no mistake.
+    named = [word for name in _named(asked, synonyms) if not name.synonyms for word in name.words]
     mended = {
         word: tuple(meant)
-        for word in await vocabulary.unknown(conn, [word for word in asked if _is_mendable(word)])
+        for word in await vocabulary.unknown(conn, [word for word in named if _is_mendable(word)])
         if (meant := await vocabulary.nearest(conn, word))
     }
     return as_read(text, Reading(synonyms, mended))
@@ -178,13 +180,13 @@ async def _synonyms(conn: Driver, asked: Sequence[str]) -> dict[str, tuple[Words
         " WHERE lower(typed) = ANY($1) ORDER BY shipped, typed, means",
         names,
     )
-    found: dict[str, tuple[Words, ...]] = {}
-    room = ROOM_FOR_SYNONYMS
+    found: dict[str, tuple[Words, ...]] = {row["typed"]: () for row in rows}
+    room = {name: ROOM_FOR_SYNONYMS // len(found) for name in found}
     for row in rows:
-        means, known = tuple(words(row["means"])), found.get(row["typed"], ())
-        room -= len(row["means"])
-        if means and means not in known and room >= 0:
-            found[row["typed"]] = (*known, means)
+        name, means = row["typed"], tuple(words(row["means"]))
+        room[name] -= len(row["means"])
+        if means and means not in found[name] and room[name] >= 0:
+            found[name] = (*found[name], means)
     return found
 
 

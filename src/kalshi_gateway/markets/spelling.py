@@ -33,28 +33,30 @@ def least_shared(word: str) -> int:
 
     The two behind its end do not count: the word may still be going on.
     """
-    return max(2, len(word) - _CHANGED_BY_A_MISTAKE * mistakes_in(word))
+    return max(2, len(trigrams(word)) - 2 - _CHANGED_BY_A_MISTAKE * mistakes_in(word))
 
 
 def likeliest(word: str, candidates: Mapping[str, int]) -> list[str]:
-    """The nearest of the candidates, the most frequent first."""
+    """The nearest of the candidates, the most frequent first; a beginning counts if none is whole.
+
+    Given are the candidates with their frequencies.
+    """
     most = mistakes_in(word)
-    by_distance: dict[int, list[str]] = {}
-    for candidate in candidates:
-        distance = _mistakes(word, candidate, most)
-        if distance <= most:
-            by_distance.setdefault(distance, []).append(candidate)
-    if not by_distance:
+    nearness = {candidate: _nearness(word, candidate, most) for candidate in candidates}
+    nearest = min(nearness.values(), default=(most + 1, False))
+    if nearest[0] > most:
         return []
-    meant = by_distance[min(by_distance)]
+    meant = [candidate for candidate, near in nearness.items() if near == nearest]
     return sorted(meant, key=lambda candidate: (-candidates[candidate], candidate))[:MOST_MEANT]
 
 
-def _mistakes(word: str, candidate: str, most: int) -> int:
-    """The distance to the candidate or, in longer words, to a beginning of it."""
-    if len(word) >= SHORTEST_BEGINNING:
-        return min(_distances(word, candidate[: len(word) + most]))
-    return _distances(word, candidate)[-1]
+def _nearness(word: str, candidate: str, most: int) -> tuple[int, bool]:
+    """The distance to the candidate or to a beginning of it, and whether it is the latter."""
+    distances = _distances(word, candidate[: len(word) + most])
+    whole = distances[-1] if len(candidate) <= len(word) + most else most + 1
+    if len(word) < SHORTEST_BEGINNING or whole <= min(distances):
+        return whole, False
+    return min(distances), True
 
 
 def _distances(word: str, other: str) -> list[int]:

@@ -45,13 +45,16 @@ async def suggest(conn: Driver, search: Search, limit: int) -> list[Suggestion]:
 
     A market is offered where its event is not found: by the name of an outcome, or its ticker.
     """
+    if search.widest is None:
+        return []
     events = await ranking.best(
         conn, ranking.EVENTS, search, Question(), OPEN, limit=max(limit, MOST_EVENTS)
     )
-    room = limit // EVENTS_PER_SERIES if events else limit
-    series = await _series(conn, search, events, room)
+    series = await _series(conn, search, events, limit)
+    events_and_series = len(events) + min(len(series), limit // EVENTS_PER_SERIES)
     # With room left, these are all the open events that are found.
-    markets = await _markets(conn, search, events, limit - len(events) - len(series))
+    markets = await _markets(conn, search, events, limit - events_and_series)
+    series = series[: max(limit // EVENTS_PER_SERIES, limit - len(events) - len(markets))]
     events = events[: limit - len(series)]
     return [
         suggestion
