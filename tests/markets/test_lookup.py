@@ -235,6 +235,37 @@ async def test_nonsense_from_the_exchange(client: Client, upstream: Upstream) ->
     assert (await one(client, status=502))["code"] == "upstream_nonsense"
 
 
+NO_STATUS = "act\0ive"
+
+
+async def test_market_that_cannot_be_kept(client: Client, upstream: Upstream) -> None:
+    """A market with a NUL in its status cannot be stored, which is no failure of ours."""
+    upstream.answers[f"/markets/{TICKER}"] = {"market": a_row(TICKER, status=NO_STATUS)}
+
+    assert (await one(client, status=502))["code"] == "upstream_nonsense"
+
+
+async def test_sibling_that_cannot_be_kept(client: Client, upstream: Upstream) -> None:
+    """One bad market does not keep an event, or the others in it, from being stored."""
+    rows = [a_row(TICKER), a_row(f"{EVENT}-T90", status=NO_STATUS)]
+    upstream.answers[f"/events/{EVENT}"] = {"event": an_event_row(EVENT, markets=rows)}
+
+    event = (await client.get(f"/kalshi/events/{EVENT}")).json()
+
+    assert [market["ticker"] for market in event["markets"]] == [TICKER]
+
+
+@pytest.mark.parametrize("price", ["5000.0000", "1.0001", "-0.5000", "99999999999.0000"])
+async def test_price_that_is_none(client: Client, upstream: Upstream, price: str) -> None:
+    """What lies beyond a dollar, or below nothing, is no price of a contract."""
+    upstream.answers[f"/markets/{TICKER}"] = {"market": a_row(TICKER, last_price_dollars=price)}
+
+    market = await one(client)
+
+    assert market["last_price"] is None
+    assert market["previous_price"] == 0.39
+
+
 @pytest.mark.parametrize(
     ("path", "answers"),
     [

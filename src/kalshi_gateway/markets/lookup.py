@@ -18,6 +18,7 @@ from kalshi_gateway.kalshi.flights import Flights
 from kalshi_gateway.kalshi.reading import read
 
 from . import repository, storing, totals
+from .batch import EVENT_KIND, MARKET_KIND, SERIES_KIND, Batch
 from .catalogue import NO_FAMILY
 from .family import (
     event_from_wire,
@@ -166,9 +167,11 @@ class Lookup:
         if family is None:
             family = await self._fetch_family(row.event_ticker)
         record = storing.market_record(row, family, storing.digest(answer.raw), answer.asked_at)
+        market = Batch(MARKET_KIND, answer.asked_at, records={row.ticker: record})
         async with self._database.driver() as conn, conn.transaction():
-            await storing.MARKETS.save(conn, [record])
+            await market.save(conn)
             await totals.restate(conn, [row.event_ticker])
+        _check_kept(market)
 
     async def _fetch_event(self, event_ticker: str) -> None:
         await self._store_event(await self._kalshi.event(event_ticker))
@@ -187,19 +190,23 @@ class Lookup:
             series = await repository.series_noun(conn, row.series_ticker or "")
         event = event_from_wire(row, series, as_of)
         family = family_of(event, series)
-        markets = []
+        markets = Batch(MARKET_KIND, as_of)
         for raw in wire.nested_markets(answer.raw):
             market = read(
                 wire.Market, raw, endpoint="/events/{event_ticker}", drift=self._kalshi.drift
             )
             if market is not None:
-                markets.append(storing.market_record(market, family, storing.digest(raw), as_of))
+                markets.records[market.ticker] = storing.market_record(
+                    market, family, storing.digest(raw), as_of
+                )
+        # Its row in lists is written otherwise, so no digest of this one will do.
+        record = storing.event_record(event, event_words(event, series), 0, as_of)
+        itself = Batch(EVENT_KIND, as_of, records={event.event_ticker: record})
         async with self._database.driver() as conn, conn.transaction():
-            # Its row in lists is written otherwise, so no digest of this one will do.
-            record = storing.event_record(event, event_words(event, series), 0, as_of)
-            await storing.EVENTS.save(conn, [record])
-            await storing.MARKETS.save(conn, markets)
+            await itself.save(conn)
+            await markets.save(conn)
             await totals.restate(conn, [event.event_ticker])
+        _check_kept(itself)
         return family
 
     async def _fetch_series(self, ticker: str) -> None:
@@ -208,8 +215,10 @@ class Lookup:
         record = storing.series_record(
             series, series_words(series), storing.digest(answer.raw), answer.asked_at
         )
+        itself = Batch(SERIES_KIND, answer.asked_at, records={series.ticker: record})
         async with self._database.driver() as conn, conn.transaction():
-            await storing.SERIES.save(conn, [record])
+            await itself.save(conn)
+        _check_kept(itself)
 
     def _worth_asking(self, kind: Kind, ticker: str) -> bool:
         if not TICKER.fullmatch(ticker):
@@ -221,6 +230,11 @@ class Lookup:
         if len(self._unknown) >= MOST_UNKNOWN:
             self._unknown.clear()
         self._unknown[kind, ticker] = time.monotonic()
+
+
+def _check_kept(asked_for: Batch) -> None:
+    if asked_for.refused:
+        raise errors.Nonsense(f"{asked_for.kind.endpoint}: a row that no column can hold")
 
 
 def _wants_renewal(known: Found | FoundFamily) -> bool:

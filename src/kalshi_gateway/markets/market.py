@@ -159,8 +159,8 @@ def from_wire(row: wire.Market, family: Family, as_of: datetime) -> Market:
         no_ask=None if bid is None else row.no_ask_dollars,
         yes_bid_size=row.yes_bid_size_fp,
         yes_ask_size=row.yes_ask_size_fp,
-        last_price=row.last_price_dollars or None,  # nothing trades at 0: it never traded
-        previous_price=row.previous_price_dollars or None,
+        last_price=_traded(row.last_price_dollars),
+        previous_price=_traded(row.previous_price_dollars),
         volume=row.volume_fp,
         volume_24h=row.volume_24h_fp,
         open_interest=row.open_interest_fp,
@@ -197,6 +197,11 @@ def _quote(price: Decimal | None, size: Decimal | None) -> Decimal | None:
     if price is None or not _NOTHING < price < _EVERYTHING or size == _NOTHING:
         return None
     return price
+
+
+def _traded(price: Decimal | None) -> Decimal | None:
+    """The price, if it is one: nothing trades at 0, which is sent where nothing was traded."""
+    return price if price is not None and _NOTHING < price <= _EVERYTHING else None
 
 
 def _told(legs: tuple[Leg, ...]) -> list[tuple[str, str]]:
