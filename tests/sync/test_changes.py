@@ -207,6 +207,46 @@ async def test_a_renaming_that_could_not_be_followed_is_followed_later(
     assert ticker in await found_by(desk, "renamed")
 
 
+@pytest.mark.parametrize("ended_after", ["series", "events"])
+async def test_a_renaming_outlives_the_process_that_heard_of_it(
+    desk: Desk, exchange: Exchange, ended_after: str
+) -> None:
+    """It ended before it could follow: what has to be read again is written down."""
+    await desk.walk()
+    ticker = a_ticker(desk, "closed")
+    series = exchange.catalogue.series_of(exchange.catalogue.markets[ticker])
+    assert series is not None
+    exchange.catalogue.change_series(series, tags=["Renamed"])
+    await desk.writer.changes()
+    if ended_after == "events":
+        exchange.faults.status(500, operation="GET /markets")
+        await desk.writer.mend()
+        exchange.faults.clear()
+
+    await desk.succeed()
+    await desk.writer.mend()
+
+    assert ticker in await found_by(desk, "renamed")
+    assert (await desk.market(ticker))["tags"] == ["Renamed"]
+
+
+async def test_rows_of_an_earlier_release_are_read_anew(desk: Desk, exchange: Exchange) -> None:
+    """Bodies that lack what this release needs stop nobody, and do not stay."""
+    await desk.walk()
+    for table in ("series", "events"):
+        await desk.tell(f"UPDATE {table} SET body = '{{}}'")
+    ticker = a_ticker(desk, "open")
+    exchange.catalogue.change(ticker, last_price_dollars="0.7700")
+
+    await desk.succeed()
+    await desk.walk()
+
+    market = await desk.market(ticker)
+    assert (market["last_price"], market["category"] is not None) == (0.77, True)
+    for table in ("series", "events"):
+        assert await desk.ask(f"SELECT count(*) FROM {table} WHERE body = '{{}}'") == [0]
+
+
 async def test_a_missing_event_is_fetched_and_names_its_markets(
     desk: Desk, exchange: Exchange
 ) -> None:
