@@ -1,9 +1,9 @@
 """What a search finds, the closest matches first, then the most traded, then the next to close.
 
-Each kind of match is a range of its own, and the ranges are read one after another until a page is
-full. A word that few rows have is looked up in the index of words, and what is found is sorted. A
-word that many have would take long to sort: there the rows are read in their order, most of them
-have it, and a page is soon full.
+A search that few rows match is looked up in the index of words, and what is found is sorted. One
+that many match would take long to sort. There each kind of match is a range of its own, and the
+ranges are read one after another until a page is full; where still many rows match, they are read
+in their order: most of them match, and a page is soon full.
 """
 
 from collections.abc import Sequence
@@ -68,20 +68,39 @@ async def best(
     farthest_first: bool = False,
 ) -> list[Ranked]:
     """No more than `limit` of what is found, in order; from behind `after`, if that is given."""
+    if search.widest is None:
+        return []
+    within = [None] if statuses is None else [f"status = '{status}'" for status in statuses]
+    order = _Order(conn, shelf, limit, after, farthest_first)
+    everything = question.also()
+    everything.conditions.append(everything.has_words(search.widest))
+    if not [part for part in within if part and await order.is_common(everything, part)]:
+        closeness = match_of(everything, shelf.name, search)
+        rows = [
+            row for part in within for row in await order.looked_up(everything, part, closeness)
+        ]
+        return order.merged(rows)
     found: list[Ranked] = []
     for match, asked in _kinds(shelf, search, question, farthest_first=farthest_first):
         if after is not None and (match < after.match if farthest_first else match > after.match):
             continue
-        start = after if after is not None and match == after.match else None
-        ranges = _Ranges(conn, shelf, match, asked, start, limit - len(found), farthest_first)
-        rows: list[Ranked] = []
-        for status in (None,) if statuses is None else statuses:
-            rows += await ranges.read(status)
-        rows.sort(key=lambda row: row[1:], reverse=farthest_first)
-        found += rows[: limit - len(found)]
+        rows = [row for part in within for row in await order.read(match, asked, part)]
+        found += order.merged(rows)[: limit - len(found)]
         if len(found) == limit:
             break
     return found
+
+
+def match_of(question: Question, name: str, search: Search) -> str:
+    """How closely a row that is found matches, as a number in SQL."""
+    kinds = [
+        f"WHEN {question.has_words(query)} THEN {int(match)}"
+        for match, query in sorted(search.queries.items(), reverse=True)
+    ]
+    if search.tickers:
+        named = f"{name} = ANY({question.value(list(search.tickers))})"
+        kinds.insert(0, f"WHEN {named} THEN {int(Match.TICKER)}")
+    return f"CASE {' '.join(kinds)} END"
 
 
 def _kinds(
@@ -103,29 +122,29 @@ def _kinds(
 
 
 @dataclass(frozen=True)
-class _Ranges:
-    """The rows of one kind of match, a range for each status."""
+class _Order:
+    """The order of a list, and the ways to read it from some place on."""
 
     conn: Driver
     shelf: Shelf
-    match: Match
-    question: Question
-    after: Ranked | None
     limit: int
+    after: Ranked | None
     farthest_first: bool
 
-    async def read(self, status: str | None) -> list[Ranked]:
-        """The first rows of one status, or of all that the question allows."""
-        if status is None:
-            return await self._looked_up("true")
-        within = f"status = '{status}'"
-        if self.match != Match.TICKER and await self._is_common(within):
-            rows = await self._walked(within)
+    def merged(self, rows: list[Ranked]) -> list[Ranked]:
+        """The first of all that was read, as one list."""
+        rows.sort(key=_key, reverse=self.farthest_first)
+        return rows[: self.limit]
+
+    async def read(self, match: Match, question: Question, within: str | None) -> list[Ranked]:
+        """The first rows of one kind of match, and of one status if that is given."""
+        if match != Match.TICKER and within and await self.is_common(question, within):
+            rows = await self._walked(match, question, within)
             if len(rows) == self.limit:
                 return rows
-        return await self._looked_up(within)
+        return await self.looked_up(question, within, str(int(match)))
 
-    async def _is_common(self, within: str) -> bool:
+    async def is_common(self, question: Question, within: str) -> bool:
         """Whether fewer rows are read in their order than would have to be looked up and sorted.
 
         How many rows there are is what Postgres expects: it knows how frequent words are. To
@@ -133,51 +152,67 @@ class _Ranges:
         """
         explained = await self.conn.fetchval(
             f"EXPLAIN (FORMAT JSON) SELECT FROM {self.shelf.table}"
-            f" WHERE {self.question.where(within)}"
+            f" WHERE {question.where(within)}"
             f" UNION ALL SELECT FROM {self.shelf.table} WHERE {within}",
-            *self.question.values,
+            *question.values,
         )
         parts = msgspec.json.decode(explained, type=list[_Plan])[0].whole.parts
+        if len(parts) < 2:  # Postgres sees that nothing can match
+            return False
         matching, all_rows = (part.rows for part in parts)
         return matching * matching > 2 * self.limit * all_rows
 
-    async def _walked(self, within: str) -> list[Ranked]:
+    async def _walked(self, match: Match, question: Question, within: str) -> list[Ranked]:
         """Rows as they come, up to a number that is soon read."""
-        asked = self.question.also()
+        asked = question.also()
+        beyond = "true"
+        if self.after is not None and self.after.match == match:
+            columns = f"({_VOLUME}, {_CLOSE}, {self.shelf.name})"
+            beyond = f"{columns} {self._sign} ({self._place(asked, self.after[1:])})"
         return await self._fetch(
             asked,
-            f"SELECT volume, close, {self.shelf.name} AS name FROM ("
+            f"SELECT {int(match)} AS match, volume, close, {self.shelf.name} AS name FROM ("
             f" SELECT *, {_VOLUME} AS volume, {_CLOSE} AS close FROM {self.shelf.table}"
-            f" WHERE {within} AND {self._beyond(asked)}"
-            f" ORDER BY {self._ordered(self.shelf.name)} LIMIT {MOST_WALKED}"
-            f") AS walked WHERE {self.question.where()}",
+            f" WHERE {within} AND {beyond}"
+            f" ORDER BY {self._ordered('volume', 'close', self.shelf.name)} LIMIT {MOST_WALKED}"
+            f") AS walked WHERE {question.where()}"
+            f" ORDER BY {self._ordered('volume', 'close', 'name')}",
         )
 
-    async def _looked_up(self, within: str) -> list[Ranked]:
+    async def looked_up(self, question: Question, within: str | None, match: str) -> list[Ranked]:
         """Rows as the index of words has them, sorted."""
-        asked = self.question.also()
+        asked = question.also()
+        beyond = "true"
+        if self.after is not None:
+            place = self._place(asked, _key(self.after))
+            beyond = f"(-match, volume, close, name) {self._sign} ({place})"
         return await self._fetch(
             asked,
             # Materialized, lest the rows be read in their order after all.
             "WITH found AS MATERIALIZED ("
-            f" SELECT {_VOLUME} AS volume, {_CLOSE} AS close, {self.shelf.name} AS name"
-            f" FROM {self.shelf.table} WHERE {asked.where(within, self._beyond(asked))}"
-            ") SELECT volume, close, name FROM found",
+            f" SELECT {match} AS match, {_VOLUME} AS volume, {_CLOSE} AS close,"
+            f" {self.shelf.name} AS name"
+            f" FROM {self.shelf.table} WHERE {question.where(within or 'true')}"
+            f") SELECT match, volume, close, name FROM found WHERE {beyond}"
+            f" ORDER BY {self._ordered('-match', 'volume', 'close', 'name')}",
         )
 
     async def _fetch(self, asked: Question, select: str) -> list[Ranked]:
-        rows = await self.conn.fetch(
-            f"{select} ORDER BY {self._ordered('name')} LIMIT {self.limit}", *asked.values
-        )
-        return [Ranked(int(self.match), *row) for row in rows]
+        rows = await self.conn.fetch(f"{select} LIMIT {self.limit}", *asked.values)
+        return [Ranked(*row) for row in rows]
 
-    def _ordered(self, name: str) -> str:
+    @property
+    def _sign(self) -> str:
+        return "<" if self.farthest_first else ">"
+
+    def _ordered(self, *columns: str) -> str:
         direction = "DESC" if self.farthest_first else "ASC"
-        return f"volume {direction}, close {direction}, {name} {direction}"
+        return ", ".join(f"{column} {direction}" for column in columns)
 
-    def _beyond(self, asked: Question) -> str:
-        if self.after is None:
-            return "true"
-        sign = "<" if self.farthest_first else ">"
-        place = ", ".join(asked.value(key) for key in self.after[1:])
-        return f"({_VOLUME}, {_CLOSE}, {self.shelf.name}) {sign} ({place})"
+    def _place(self, asked: Question, keys: Sequence[object]) -> str:
+        return ", ".join(asked.value(key) for key in keys)
+
+
+def _key(row: Ranked) -> tuple[int, int, datetime, str]:
+    """What rows are ordered by: the closest match is the least."""
+    return -row.match, row.volume, row.close_time, row.name

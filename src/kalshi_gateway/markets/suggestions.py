@@ -14,7 +14,7 @@ from kalshi_gateway.units import CENTICONTRACTS_PER_CONTRACT, Contracts, Moment
 from . import ranking
 from .question import Question
 from .ranking import Ranked, Shelf
-from .search import Match, Search
+from .search import Search
 
 #: Of these the series are offered; more events than anybody looks at.
 MOST_EVENTS = 50
@@ -95,7 +95,7 @@ async def _series(
 ) -> list[tuple[int, Suggestion]]:
     """The series of the events, if they are found themselves; without any event all series."""
     question = Question()
-    rank = _rank(question, search)
+    match = ranking.match_of(question, "ticker", search)
     question.conditions.append(question.has_words(search.widest))
     order = "ticker"
     if events:
@@ -108,29 +108,17 @@ async def _series(
             f" WHERE series_ticker = series.ticker AND event_ticker = ANY({names}))"
         )
     rows = await conn.fetch(
-        f"SELECT {rank} AS rank, ticker, coalesce(title, ticker) AS title, category FROM series"
-        f" WHERE {question.where()} ORDER BY rank DESC, {order} LIMIT {limit}",
+        f"SELECT {match} AS match, ticker, coalesce(title, ticker) AS title, category FROM series"
+        f" WHERE {question.where()} ORDER BY match DESC, {order} LIMIT {limit}",
         *question.values,
     )
     return [
         (
-            row["rank"],
+            row["match"],
             Suggestion("series", row["ticker"], row["title"], None, row["category"], None, None),
         )
         for row in rows
     ]
-
-
-def _rank(question: Question, search: Search) -> str:
-    """How closely a series matches, as a column."""
-    kinds = [
-        f"WHEN {question.has_words(query)} THEN {int(match)}"
-        for match, query in sorted(search.queries.items(), reverse=True)
-    ]
-    if search.tickers:
-        named = f"ticker = ANY({question.value(list(search.tickers))})"
-        kinds.insert(0, f"WHEN {named} THEN {int(Match.TICKER)}")
-    return f"CASE {' '.join(kinds)} END"
 
 
 async def _told(
