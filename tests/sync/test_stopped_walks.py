@@ -1,5 +1,6 @@
 """Walks that the exchange cuts short, and pages it spoils."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,10 +13,9 @@ from kalshi_gateway.markets import mending, sync
 from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.faults import Faults
 
-from .desk import Desk, Row
+from .desk import Desk, Row, SmallPages
 
 MARKETS = "GET /markets"
-OPEN_PAGES = 5
 
 #: What goes wrong on the third page of open markets, and what is written down of it.
 BAD_DAYS: dict[str, tuple[Callable[[Faults], Any], str]] = {
@@ -40,6 +40,13 @@ BAD_DAYS: dict[str, tuple[Callable[[Faults], Any], str]] = {
         "not what",
     ),
 }
+
+
+def open_pages(exchange: Exchange) -> int:
+    """How many pages of open markets there are: more than two, or nothing is shown here."""
+    pages = math.ceil(len(exchange.catalogue.created["open", 0]) / SmallPages.markets_at_once)
+    assert pages > 3
+    return pages
 
 
 def from_page(desk: Desk, number: int, happen: Callable[[], Any]) -> None:
@@ -78,9 +85,12 @@ async def test_a_walk_that_stops_goes_on_where_it_stopped(
     desk.wire.asked.clear()
     await desk.walk()
 
-    assert len([q for q in desk.wire.queries() if q.get("status") == "open"]) == OPEN_PAGES - 2
+    assert (
+        len([q for q in desk.wire.queries() if q.get("status") == "open"])
+        == open_pages(exchange) - 2
+    )
     noted = (await desk.walks())["markets:open"]
-    assert noted["pages"] == OPEN_PAGES
+    assert noted["pages"] == open_pages(exchange)
     assert (noted["cursor"], noted["failure"]) == (None, None)
     assert noted["complete_as_of"] == stopped.began_at
     assert await desk.statuses() == desk.listed()
@@ -104,7 +114,9 @@ async def test_a_walk_that_was_complete_keeps_its_age_while_the_next_one_fails(
     """What is known is as old as the last walk that reached its end, not as the last try."""
     await desk.walk()
     complete_as_of = (await desk.walks())["markets:open"]["complete_as_of"]
-    from_page(desk, OPEN_PAGES + 4, lambda: exchange.faults.status(500, operation=MARKETS))
+    from_page(
+        desk, open_pages(exchange) + 4, lambda: exchange.faults.status(500, operation=MARKETS)
+    )
 
     await desk.writer.everything()
 
@@ -123,7 +135,9 @@ async def test_a_walk_stopped_long_ago_begins_anew(desk: Desk, exchange: Exchang
 
     await desk.walk()
 
-    assert len([q for q in desk.wire.queries() if q.get("status") == "open"]) == OPEN_PAGES
+    assert len([q for q in desk.wire.queries() if q.get("status") == "open"]) == open_pages(
+        exchange
+    )
 
 
 def lose_the_cursor(request: httpx.Request) -> None:
@@ -149,7 +163,7 @@ async def test_a_walk_led_in_circles_ends_and_begins_anew(
 
     noted = (await desk.walks())["markets:open"]
     assert not stopped.complete
-    assert stopped.pages < OPEN_PAGES
+    assert stopped.pages < open_pages(exchange)
     assert (noted["complete_as_of"], noted["cursor"]) == (None, None)
     assert noted["failure"].startswith("the exchange")
 
@@ -158,7 +172,7 @@ async def test_a_walk_led_in_circles_ends_and_begins_anew(
     await desk.walk()
 
     assert await desk.statuses() == desk.listed()
-    assert (await desk.walks())["markets:open"]["pages"] == OPEN_PAGES
+    assert (await desk.walks())["markets:open"]["pages"] == open_pages(exchange)
 
 
 async def test_a_cursor_that_is_forgotten_between_two_tries_is_no_harm(
