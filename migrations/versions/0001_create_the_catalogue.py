@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("pages", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("rows", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("set_aside", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("left_out", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "complete_as_of",
             sa.DateTime(timezone=True),

@@ -1,7 +1,8 @@
 """Indexes for what is asked of the catalogue.
 
 ix_…_by_<sort>           a page of a list: status, sort key and ticker, walked in either direction
-ix_…_event_ticker        the markets of an event; ix_…_series_ticker the same for a series
+ix_…_event_ticker        the markets of an event; ix_…_series_ticker those of a series, and
+                         how many of them are open, counted without a look at the table
 ix_instruments_category  a small category, which a walk by sort key would have to search for
 ix_…_search              words and prefixes
 ix_instruments_opening   markets that are due to open; those due to close are found by_close_time
@@ -88,7 +89,13 @@ def upgrade() -> None:
     op.create_index(
         "ix_instruments_search", "instruments", ["search"], unique=False, postgresql_using="gin"
     )
-    op.create_index("ix_instruments_series_ticker", "instruments", ["series_ticker"], unique=False)
+    op.create_index(
+        "ix_instruments_series_ticker",
+        "instruments",
+        ["status", "series_ticker"],
+        unique=False,
+        postgresql_include=["is_combo"],
+    )
     op.create_index("ix_series_search", "series", ["search"], unique=False, postgresql_using="gin")
 
 

@@ -103,6 +103,7 @@ walks = Table(
     Column("pages", Integer, nullable=False, server_default=text("0")),
     Column("rows", Integer, nullable=False, server_default=text("0")),
     Column("set_aside", Integer, nullable=False, server_default=text("0")),
+    Column("left_out", Integer, nullable=False, server_default=text("0")),
     Column("complete_as_of", Moment, comment="when the last walk that reached its end began"),
     Column("failure", Text, comment="why the last try stopped; null: it did not"),
 )
@@ -200,7 +201,12 @@ for _table, _name in ((instruments, "ticker"), (events, "event_ticker")):
         _table.c[_name],
     )
 Index("ix_instruments_event_ticker", instruments.c.event_ticker)
-Index("ix_instruments_series_ticker", instruments.c.series_ticker)
+Index(
+    "ix_instruments_series_ticker",
+    instruments.c.status,
+    instruments.c.series_ticker,
+    postgresql_include=["is_combo"],
+)
 Index("ix_instruments_category", instruments.c.category, instruments.c.status)
 Index(
     "ix_instruments_search_open",

@@ -177,7 +177,8 @@ def _walked(known: Walks, scope: str, what: str) -> Part:
     walk = known.get(scope)
     if walk is None or walk.complete_as_of is None:
         return Part(None, (f"{what} are still being read: {walk.rows if walk else 0} so far",))
-    if walk.set_aside:
-        text = f"{walk.set_aside} {what} could not be read and are left out"
+    # While it walks again, what the last whole walk could not read is missing still.
+    if left_out := max(walk.set_aside, walk.left_out):
+        text = f"{left_out} {what} could not be read and are left out"
         return Part(walk.complete_as_of, (text,))
     return Part(walk.complete_as_of)

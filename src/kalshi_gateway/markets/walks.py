@@ -17,6 +17,8 @@ class Walk:
     pages: int
     rows: int
     set_aside: int
+    #: Rows that the last walk that reached its end had to set aside.
+    left_out: int
     complete_as_of: datetime | None
     failure: str | None
 
@@ -50,6 +52,7 @@ async def advance(conn: Driver, scope: str, cursor: str | None, rows: int, set_a
     await conn.execute(
         "UPDATE catalogue_walks SET cursor = $2::text, pages = pages + 1, rows = rows + $3,"
         " set_aside = set_aside + $4, failure = NULL,"
+        " left_out = CASE WHEN $2::text IS NULL THEN set_aside + $4 ELSE left_out END,"
         " complete_as_of = CASE WHEN $2::text IS NULL THEN began_at ELSE complete_as_of END"
         " WHERE scope = $1",
         scope,
@@ -70,4 +73,4 @@ async def fail(conn: Driver, scope: str, failure: str, *, resumable: bool) -> No
     )
 
 
-_COLUMNS = "scope, began_at, cursor, pages, rows, set_aside, complete_as_of, failure"
+_COLUMNS = "scope, began_at, cursor, pages, rows, set_aside, left_out, complete_as_of, failure"
