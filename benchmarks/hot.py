@@ -260,9 +260,7 @@ def measure(url: str, seconds: float) -> None:
             ),
         }
         with child(bare, bodies) as raw:
-            print(
-                f"{'CPU us per request, median of rounds':<38} {'bare':>8} {'gateway':>8} {'ratio':>7}"
-            )
+            print(f"{'CPU us per request, median':<38} {'bare':>8} {'gateway':>8} {'ratio':>7}")
             for name, (path, headers, bare_path) in cases.items():
                 rounds = [
                     (
