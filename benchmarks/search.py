@@ -1,7 +1,8 @@
 """Searches over half a million markets, as database time beside a look-up by primary key.
 
-    .venv/bin/python benchmarks/search.py [markets]
+    .venv/bin/python benchmarks/search.py [markets [folder]]
 
+A folder that is named is kept, and what is in it is searched again without being stored again.
 The markets are generated and stored by the writer's own code, without HTTP, in a Postgres of our
 own with its ordinary settings. Each search is measured in turns with the look-up, so that what else
 the machine does falls on both; what counts is the ratio of the two. Database time is the time from
@@ -13,7 +14,8 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -140,7 +142,8 @@ async def run(markets: int, folder: Path) -> bool:
     try:
         await migrate.to_head(server.url())
         conn = await asyncpg.connect(server.url())
-        await filled(conn, markets)
+        if not await conn.fetchval("SELECT count(*) FROM instruments"):
+            await filled(conn, markets)
         for row in await conn.fetch("SELECT status, count(*) FROM instruments GROUP BY 1"):
             print(f"{row['count']:>8} {row['status']}")
         words = await conn.fetchval("SELECT count(*) FROM vocabulary")
@@ -152,11 +155,21 @@ async def run(markets: int, folder: Path) -> bool:
         await asyncio.to_thread(server.release)
 
 
-def main() -> None:
-    markets = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
+@contextmanager
+def _folder(named: str | None) -> Iterator[Path]:
+    if named is not None:
+        Path(named).mkdir(mode=0o711, exist_ok=True)
+        yield Path(named)
+        return
     with tempfile.TemporaryDirectory(prefix="kalshi-gateway-bench-") as folder:
         Path(folder).chmod(0o711)
-        kept = asyncio.run(run(markets, Path(folder) / "postgres"))
+        yield Path(folder)
+
+
+def main() -> None:
+    markets = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
+    with _folder(sys.argv[2] if len(sys.argv) > 2 else None) as folder:
+        kept = asyncio.run(run(markets, folder / "postgres"))
     print(
         f"a rare word takes at most {MOST['rare']} look-ups, a common one {MOST['common']}:", kept
     )

@@ -93,14 +93,12 @@ async def best(
 
 def match_of(question: Question, name: str, search: Search) -> str:
     """How closely a row that is found matches, as a number in SQL."""
-    kinds = [
-        f"WHEN {question.has_words(query)} THEN {int(match)}"
-        for match, query in sorted(search.queries.items(), reverse=True)
-    ]
+    *closer, widest = sorted(search.queries, reverse=True)
+    kinds = [f"WHEN {question.has_words(search.queries[m])} THEN {int(m)}" for m in closer]
     if search.tickers:
         named = f"{name} = ANY({question.value(list(search.tickers))})"
         kinds.insert(0, f"WHEN {named} THEN {int(Match.TICKER)}")
-    return f"CASE {' '.join(kinds)} END"
+    return f"CASE {' '.join(kinds)} ELSE {int(widest)} END"
 
 
 def _kinds(
@@ -138,17 +136,17 @@ class _Order:
 
     async def read(self, match: Match, question: Question, within: str | None) -> list[Ranked]:
         """The first rows of one kind of match, and of one status if that is given."""
-        if match != Match.TICKER and within and await self.is_common(question, within):
+        if match != Match.TICKER and within and await self.is_common(question, within, effort=2):
             rows = await self._walked(match, question, within)
             if len(rows) == self.limit:
                 return rows
         return await self.looked_up(question, within, str(int(match)))
 
-    async def is_common(self, question: Question, within: str) -> bool:
+    async def is_common(self, question: Question, within: str, *, effort: int = 1) -> bool:
         """Whether fewer rows are read in their order than would have to be looked up and sorted.
 
         How many rows there are is what Postgres expects: it knows how frequent words are. To
-        read one in order takes up to twice as long.
+        read one in order is an effort of so many look-ups.
         """
         explained = await self.conn.fetchval(
             f"EXPLAIN (FORMAT JSON) SELECT FROM {self.shelf.table}"
@@ -160,7 +158,7 @@ class _Order:
         if len(parts) < 2:  # Postgres sees that nothing can match
             return False
         matching, all_rows = (part.rows for part in parts)
-        return matching * matching > 2 * self.limit * all_rows
+        return matching * matching > effort * self.limit * all_rows
 
     async def _walked(self, match: Match, question: Question, within: str) -> list[Ranked]:
         """Rows as they come, up to a number that is soon read."""
