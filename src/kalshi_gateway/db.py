@@ -41,6 +41,13 @@ UNKEEPABLE = (
     UnicodeEncodeError,
 )
 
+#: A leader whose machine is gone without a word holds its lock no longer than half a minute.
+KEEPALIVES = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
 if TYPE_CHECKING:
     Driver: TypeAlias = (
         asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -164,7 +171,11 @@ async def leadership(
     conn = await asyncpg.connect(
         driver_url(url),
         timeout=ACQUIRE_SECONDS,
-        server_settings={"application_name": f"kalshi-gateway {job}", **(settings or {})},
+        server_settings={
+            "application_name": f"kalshi-gateway {job}",
+            **KEEPALIVES,
+            **(settings or {}),
+        },
     )
     try:
         led = await conn.fetchval("SELECT pg_try_advisory_lock($1)", lock_key(job))

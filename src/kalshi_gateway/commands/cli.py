@@ -28,7 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON, as it is where no term
 def main() -> None:
     """Run the command that the arguments name."""
     from kalshi_gateway.embedded import EmbeddedUnavailable
-    from kalshi_gateway.errors import GatewayError
+    from kalshi_gateway.errors import GatewayError, Unprocessable
     from kalshi_gateway.settings import SettingsError
 
     try:
@@ -39,7 +39,7 @@ def main() -> None:
         sys.exit(2)
     except (GatewayError, EmbeddedUnavailable, OSError) as error:
         typer.echo(f"kalshi-gateway: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, Unprocessable) else 1)
 
 
 @cli.command()
@@ -113,11 +113,15 @@ def doctor(as_json: Json = False) -> None:
 
 
 @cli.command()
-def openapi() -> None:
+def openapi(
+    for_sdk: Annotated[
+        bool, typer.Option("--sdk", help="Flattened, as code generators take it best.")
+    ] = False,
+) -> None:
     """Print the API's description."""
     from . import maintenance
 
-    typer.echo(maintenance.openapi())
+    typer.echo(maintenance.openapi_sdk() if for_sdk else maintenance.openapi())
 
 
 @tokens.command("create")
