@@ -1,4 +1,4 @@
-"""/openapi.json and /docs, which need nothing from elsewhere; /problems/{code}."""
+"""/openapi.json, /openapi-sdk.json and /docs, all served from here; /problems/{code}."""
 
 from functools import cache
 from importlib.resources import files
@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Path, Request
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
 
+from . import sdk
 from .errors import GatewayError, NotFound
 from .problems import JSON, MEDIA_TYPE, Problem, ProblemField, ProblemUpstream
 
@@ -73,6 +74,13 @@ def description(app: FastAPI) -> dict[str, Any]:
 async def read_openapi(request: Request) -> Response:
     """The description of this API for programs."""
     return Response(msgspec.json.encode(description(request.app)), media_type=JSON)
+
+
+@router.get("/openapi-sdk.json")
+async def read_openapi_sdk(request: Request) -> Response:
+    """The same for code generators."""
+    flat = sdk.flattened(description(request.app))
+    return Response(msgspec.json.encode(flat), media_type=JSON)
 
 
 @router.get("/docs")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -16,7 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from kalshi_gateway import documents, logs, settings, upstream
+from kalshi_gateway import documents, logs, sdk, settings, upstream
 from kalshi_gateway import migrate as migrations
 from kalshi_gateway.app import create_app
 from kalshi_gateway.errors import GatewayError
@@ -68,8 +69,17 @@ async def sync(*, as_json: bool) -> bool:
 
 def openapi() -> str:
     """The API description; nothing is opened for it."""
+    return json.dumps(_description(), indent=2)
+
+
+def openapi_sdk() -> str:
+    """The same for code generators."""
+    return json.dumps(sdk.flattened(_description()), indent=2)
+
+
+def _description() -> dict[str, Any]:
     app = create_app(settings.Settings.model_construct(), database_url="postgresql://localhost")
-    return json.dumps(documents.description(app), indent=2)
+    return documents.description(app)
 
 
 class _Bars:
