@@ -26,7 +26,7 @@ Schema = dict[str, Any]
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 KEYWORDS_OF_31 = {"anyOf", "const", "examples", "prefixItems", "$defs", "title"}
-TYPES: dict[str, type | tuple[type, ...]] = {
+TYPES: dict[str, Any] = {
     "object": dict,
     "array": list,
     "string": str,
