@@ -20,6 +20,8 @@ from .search import Match, Search
 
 #: Rows read in their order before the index of words is asked after all: some 20 ms.
 MOST_WALKED = 20_000
+#: So few are looked up in a millisecond, however many others there are.
+ALWAYS_LOOKED_UP = 1_000
 
 # As the indexes by relevance have them. A row without a volume comes after one with none.
 _VOLUME = "(- coalesce(volume_24h_centicontracts, -1))"
@@ -47,9 +49,8 @@ class Ranked(NamedTuple):
     name: str
 
 
-class _Explained(msgspec.Struct, rename={"rows": "Plan Rows", "parts": "Plans"}):
+class _Explained(msgspec.Struct, rename={"rows": "Plan Rows"}):
     rows: int
-    parts: "list[_Explained]" = []
 
 
 class _Plan(msgspec.Struct, rename={"whole": "Plan"}):
@@ -148,17 +149,18 @@ class _Order:
         How many rows there are is what Postgres expects: it knows how frequent words are. To
         read one in order is an effort of so many look-ups.
         """
+        matching = await self._expected(question.also(within))
+        if matching < ALWAYS_LOOKED_UP:
+            return False
+        all_rows = await self._expected(Question([within]))
+        return matching * matching > effort * self.limit * all_rows
+
+    async def _expected(self, question: Question) -> int:
         explained = await self.conn.fetchval(
-            f"EXPLAIN (FORMAT JSON) SELECT FROM {self.shelf.table}"
-            f" WHERE {question.where(within)}"
-            f" UNION ALL SELECT FROM {self.shelf.table} WHERE {within}",
+            f"EXPLAIN (FORMAT JSON) SELECT FROM {self.shelf.table} WHERE {question.where()}",
             *question.values,
         )
-        parts = msgspec.json.decode(explained, type=list[_Plan])[0].whole.parts
-        if len(parts) < 2:  # Postgres sees that nothing can match
-            return False
-        matching, all_rows = (part.rows for part in parts)
-        return matching * matching > effort * self.limit * all_rows
+        return msgspec.json.decode(explained, type=list[_Plan])[0].whole.rows
 
     async def _walked(self, match: Match, question: Question, within: str) -> list[Ranked]:
         """Rows as they come, up to a number that is soon read."""
