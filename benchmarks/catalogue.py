@@ -186,6 +186,8 @@ async def in_budget(url: str, key: tuple[str, str]) -> None:
             after = await counted(http)
     print(f"one round of changes: {after['total'] - before['total']} requests, {seconds:.1f} s")
     print(f"the exchange counted: {after['requests']}, refused {after['refused']}")
+    # Before the rows themselves are read back for COPY.
+    print(f"largest resident size: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 
 
 async def counted(http: httpx.AsyncClient) -> dict[str, Any]:
@@ -218,7 +220,6 @@ async def at_full_speed(url: str, key: tuple[str, str]) -> None:
     print(f"first sync / COPY, and all indexes   {first_rate / median(indexeds):.2f}")
     print(f"unchanged  / COPY, primary key only  {again_rate / median(bares):.2f}")
     print(f"unchanged  / first sync              {again_rate / first_rate:.1f}")
-    print(f"largest resident size  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 
 
 def line(http: httpx.AsyncClient, key: tuple[str, str]) -> Kalshi:
