@@ -4,8 +4,8 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-#: Every generator reads 3.0, not all read 3.1; and 3.0 says "or null" beside a type, where 3.1
-#: needs a union, of which generators make wrappers, empty structs or `any`.
+#: More generators read 3.0 than 3.1; and 3.0 says "or null" beside a type, with no union that a
+#: generator would have to take apart.
 VERSION = "3.0.3"
 
 #: Keywords of a schema that mean the same in both versions.
