@@ -23,7 +23,7 @@ T = TypeVar("T")
 S = TypeVar("S", bound=Shape)
 
 #: Rows that are read before other work gets a turn: about two milliseconds.
-ROWS_PER_TURN = 64
+ROWS_PER_TURN = 16
 
 NO_FAMILY = Family()
 COMBO_PREFIX = "KXMVE"
