@@ -158,7 +158,7 @@ def _marked(answer: Answer, error: Exception) -> Answer:
     why = f"this is the last known answer: {error}"
     standing = replace(
         answer.standing,
-        fresh_for_seconds=-1.0,
+        overdue=True,
         warnings=(*answer.standing.warnings, why),
     )
     return answer.restated(standing)
