@@ -50,7 +50,7 @@ Words = Annotated[
     Annotated[str, Field(max_length=200)] | None,
     # A search field that is still empty asks for nothing.
     AfterValidator(lambda text: text if text and text.strip() else None),
-    Field(description="Words, or beginnings of words."),
+    Field(description="Words, or beginnings of words; synonyms and small typos count."),
 ]
 Name = Annotated[str | None, Field(max_length=200)]
 Instant = Annotated[
