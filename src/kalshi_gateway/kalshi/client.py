@@ -8,12 +8,14 @@ from typing import Any
 from . import wire
 from .budget import Lane
 from .calls import Answer as Answer
-from .calls import Caller, Instant, Operation, Reply, decoded, member, segment
+from .calls import Instant, Operation, Reply, decoded, member, segment
 from .calls import Page as Page
+from .portfolio import Portfolio
+from .portfolio import PositionsPage as PositionsPage
 from .transport import http_client as http_client
 
 
-class Kalshi(Caller):
+class Kalshi(Portfolio):
     """The exchange, for one account."""
 
     # Exchange
