@@ -20,6 +20,8 @@ from starlette.staticfiles import StaticFiles
 from . import __version__, auth, documents, health, upstream
 from .auth import Gatekeeper
 from .background import beside, every
+from .credentials.ring import ring_of
+from .credentials.vault import Vault
 from .db import Database
 from .dependencies import Resources
 from .exchange import router as exchange_router
@@ -162,6 +164,13 @@ def opened(
             )
             kalshi = upstream.kalshi(settings, http, metrics)
             lookup = Lookup(database, kalshi)
+            vault = Vault(
+                database,
+                ring_of(settings),
+                settings.kalshi_base_url,
+                clock=kalshi.clock,
+                own=upstream.own_key(settings),
+            )
             app.state.resources = Resources(
                 settings=settings,
                 database=database,
@@ -177,6 +186,7 @@ def opened(
                 lookup=lookup,
                 tiers=Tiers(kalshi, lookup),
                 exchange=ExchangeWatch(kalshi),
+                vault=vault,
             )
             if settings.gateway_jobs:
                 learning = every(

@@ -10,6 +10,7 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
 from . import auth, db, settings
+from .credentials.vault import Vault
 from .exchange.exchange import ExchangeWatch
 from .kalshi.client import Kalshi
 from .markets.lookup import Lookup
@@ -34,6 +35,7 @@ class Resources:
     lookup: Lookup
     tiers: Tiers
     exchange: ExchangeWatch
+    vault: Vault
 
 
 def _resources(connection: HTTPConnection) -> Resources:
@@ -77,6 +79,10 @@ async def _exchange(connection: HTTPConnection) -> ExchangeWatch:
     return _resources(connection).exchange
 
 
+async def _vault(connection: HTTPConnection) -> Vault:
+    return _resources(connection).vault
+
+
 class Bearer(SecurityBase):
     """Who is calling, by their token; known to OpenAPI as the scheme `token`."""
 
@@ -96,6 +102,7 @@ CatalogueProgress = Annotated[Progress, Depends(_progress)]
 Config = Annotated[settings.Settings, Depends(_config)]
 Database = Annotated[db.Database, Depends(_database)]
 Exchange = Annotated[ExchangeWatch, Depends(_exchange)]
+KeyVault = Annotated[Vault, Depends(_vault)]
 MarketLookup = Annotated[Lookup, Depends(_lookup)]
 MarketTiers = Annotated[Tiers, Depends(_tiers)]
 Metrics = Annotated[AppMetrics, Depends(_metrics)]

@@ -1,5 +1,7 @@
 """Every environment variable, typed, on one page."""
 
+import base64
+import binascii
 import os
 import re
 from collections.abc import Mapping
@@ -30,8 +32,12 @@ KALSHI_HOSTS = frozenset(
 )
 
 #: Each of these may also be given as the path of a file: `X_FILE` instead of `X`.
-SECRETS = ("kalshi_api_secret", "database_url")
+SECRETS = ("kalshi_api_secret", "database_url", "gateway_encryption_keys")
 
+#: AES-256.
+MASTER_KEY_BYTES = 32
+
+_MASTER_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 
 
@@ -69,11 +75,21 @@ class Settings(BaseSettings):
     kalshi_api_secret: SecretStr | None = Field(
         None, description="Its private key (PEM); usually KALSHI_API_SECRET_FILE, a path, instead."
     )
+    kalshi_user_id: str = Field(
+        "default", min_length=1, max_length=128, description="The user whose key that is."
+    )
     database_url: SecretStr | None = Field(
         None, description="postgresql://…; a Postgres of our own is started when this is absent."
     )
     gateway_data_dir: Path | None = Field(
-        None, description="Where the embedded database lives; the platform's data directory."
+        None,
+        description="Where the embedded database and the generated master key live; "
+        "the platform's data directory.",
+    )
+    gateway_encryption_keys: SecretStr | None = Field(
+        None,
+        description="Master keys that seal users' keys, id:base64,id:base64, newest first; "
+        "one is generated in the data directory when this is absent.",
     )
     gateway_auth: Literal["token", "off"] = Field(
         "token", description="`off` needs no tokens, and is accepted only when bound to loopback."
@@ -118,12 +134,18 @@ class Settings(BaseSettings):
         files = _SecretFiles(settings_cls, env_settings, dotenv_settings)
         return init_settings, env_settings, files, dotenv_settings
 
-    @field_validator("kalshi_api_key_id", "kalshi_api_secret", "database_url", mode="before")
+    @field_validator(
+        "kalshi_api_key_id",
+        "kalshi_api_secret",
+        "database_url",
+        "gateway_encryption_keys",
+        mode="before",
+    )
     @classmethod
     def _blank_is_absent(cls, value: Any) -> Any:
         return None if isinstance(value, str) and not value.strip() else value
 
-    @field_validator("kalshi_api_secret", "database_url", mode="before")
+    @field_validator(*SECRETS, mode="before")
     @classmethod
     def _a_file_that_can_be_read(cls, value: Any) -> Any:
         if isinstance(value, _Unreadable):
@@ -168,6 +190,13 @@ class Settings(BaseSettings):
         used = info.data.get("kalshi_use_env_creds")
         if used and bool(info.data.get("kalshi_api_key_id")) != bool(value):
             raise ValueError("this and KALSHI_API_KEY_ID belong together: one is missing")
+        return value
+
+    @field_validator("gateway_encryption_keys")
+    @classmethod
+    def _a_ring(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            master_keys(value.get_secret_value())
         return value
 
     @field_validator("gateway_cors_origins")
@@ -270,6 +299,30 @@ def _mistake(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"]).upper()
     text = item["msg"].removeprefix("Value error, ")
     return f"{name}: {text}" if name else text
+
+
+def master_keys(text: str) -> list[tuple[str, bytes]]:
+    """The master keys in a list `id:base64`, newest first; `ValueError` never quotes any."""
+    found = [_master_key(item) for item in re.split(r"[,\s]+", text) if item]
+    if not found:
+        raise ValueError("at least one id:base64 is expected")
+    if len({key_id for key_id, _ in found}) < len(found):
+        raise ValueError("two master keys have the same id")
+    return found
+
+
+def _master_key(item: str) -> tuple[str, bytes]:
+    key_id, _, encoded = item.partition(":")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    # Raised out here, and without a word of the input: part of it is a key.
+    if not _MASTER_KEY_ID.fullmatch(key_id) or len(key) != MASTER_KEY_BYTES:
+        raise ValueError(
+            f"each master key is id:base64 of {MASTER_KEY_BYTES} random bytes; one is not"
+        )
+    return key_id, key
 
 
 def is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Index,
@@ -159,6 +160,51 @@ tokens = Table(
     Column("expires_at", Moment),
     Column("last_used_at", Moment),
     Column("revoked_at", Moment),
+)
+
+#: Users' own keys of the exchange, sealed; what opens them is not in the database.
+kalshi_user_credentials = Table(
+    "kalshi_user_credentials",
+    metadata,
+    Column("user_id", Text(collation="C"), primary_key=True),
+    Column("id", UUID(as_uuid=True), nullable=False, comment="another one for every key put here"),
+    Column("api_key_id", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="rsa or ed25519"),
+    Column("fingerprint", Text, nullable=False, comment="SHA-256 of the public half, in hex"),
+    Column("environment", Text, nullable=False, comment="production, demo, or another host"),
+    Column("master_key_id", Text, nullable=False, comment="what the private half is sealed under"),
+    Column("sealed", LargeBinary, nullable=False, comment="nonce and AES-256-GCM of the PEM"),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("checked_at", Moment, comment="when the verdict was made"),
+    Column("verdict", Text, comment="the finished JSON object of the last check"),
+)
+
+#: Every write, in order, each row bound to the one before it; a trigger refuses all but INSERT.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("action", Text, nullable=False, comment="credentials.put, token.revoke, …"),
+    Column("outcome", Text, nullable=False, comment="done, refused or failed"),
+    Column("caller", Text, nullable=False, comment="the token's name, or whose command line"),
+    Column("token_id", UUID(as_uuid=True)),
+    Column("user_id", Text, comment="whose thing was written"),
+    Column("target", Text, comment="which thing: a key id, a token's name, an order"),
+    Column("request_id", Text),
+    Column("details", Text, nullable=False, comment="a JSON object; never a secret"),
+    Column("previous", LargeBinary, nullable=False, comment="the hash of the row before"),
+    Column("hash", LargeBinary, nullable=False, comment="SHA-256 of all of this row"),
+)
+
+#: The last row of the log: writers take turns at it, and no row at the end can go unnoticed.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    CheckConstraint("one", name="one_row"),
 )
 
 for _column in (

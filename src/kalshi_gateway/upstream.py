@@ -78,6 +78,12 @@ def kalshi(settings: Settings, http: httpx.AsyncClient, metrics: Metrics) -> Kal
 
 def signer(settings: Settings) -> Signer | None:
     """Signs with the service's key, and only for its host; `SettingsError` if it is no key."""
+    own = own_key(settings)
+    return None if own is None else Signer(own[1], settings.kalshi_base_url)
+
+
+def own_key(settings: Settings) -> tuple[str, ApiKey] | None:
+    """The service's key and the user whose it is; `SettingsError` if it is no key."""
     if settings.service_key is None:
         return None
     key_id, pem = settings.service_key
@@ -85,7 +91,7 @@ def signer(settings: Settings) -> Signer | None:
         key = ApiKey.from_pem(key_id, pem.get_secret_value())
     except UnusableKey as error:
         raise SettingsError([f"KALSHI_API_SECRET: {error}"]) from None
-    return Signer(key, settings.kalshi_base_url)
+    return settings.kalshi_user_id, key
 
 
 async def learn(kalshi: Kalshi, *, signed: bool) -> None:

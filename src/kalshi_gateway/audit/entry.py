@@ -1,0 +1,66 @@
+"""One line of the audit log, and who wrote it."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Literal
+from uuid import UUID
+
+Outcome = Literal["done", "refused", "failed"]
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who writes, by which token, in which request."""
+
+    caller: str
+    token_id: UUID | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A write: whose what became of it."""
+
+    action: str
+    author: Author
+    user_id: str | None = None
+    target: str | None = None
+    outcome: Outcome = "done"
+    details: dict[str, str | int | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry in its place: bound to the line before it by its hash."""
+
+    seq: int
+    at: datetime
+    action: str
+    outcome: str
+    caller: str
+    token_id: UUID | None
+    user_id: str | None
+    target: str | None
+    request_id: str | None
+    details: str
+    previous: bytes
+    hash: bytes = b""
+
+    def expected_hash(self) -> bytes:
+        """SHA-256 of the hash before and of everything said here."""
+        said = [
+            self.seq,
+            self.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            self.action,
+            self.outcome,
+            self.caller,
+            None if self.token_id is None else str(self.token_id),
+            self.user_id,
+            self.target,
+            self.request_id,
+            self.details,
+        ]
+        text = json.dumps(said, ensure_ascii=True, separators=(",", ":"))
+        return sha256(self.previous + text.encode()).digest()
