@@ -43,7 +43,7 @@ async def test_asked_once_while_fresh(exchange: Exchange) -> None:
 
     answers = [await kept.get() for _ in range(3)]
 
-    assert [value for value, _ in answers] == [1, 1, 1]
+    assert [value for value, _, _ in answers] == [1, 1, 1]
     assert exchange.asked == 1
     assert not answers[-1][1].meta().stale
 
@@ -70,7 +70,7 @@ async def test_shared_by_all_who_ask(exchange: Exchange) -> None:
     exchange.may_answer.set()
     answers = await asyncio.gather(*asking)
 
-    assert {value for value, _ in answers} == {1}
+    assert {value for value, _, _ in answers} == {1}
     assert exchange.asked == 1
 
 
@@ -109,10 +109,10 @@ async def test_stale_when_the_exchange_fails(exchange: Exchange) -> None:
     """The last answer outlives the exchange: it is called stale, with the reason."""
     kept = Kept(exchange.ask, MINUTE)
     exchange.answers_from = 2 * MINUTE
-    _, before = await kept.get()
+    before = (await kept.get()).standing
     exchange.failure = Unavailable("503 from the exchange")
 
-    value, standing = await kept.get()
+    value, standing, _ = await kept.get()
 
     assert value == 1
     assert standing.as_of == before.as_of
@@ -126,7 +126,7 @@ async def test_stale_however_patient_its_reader(exchange: Exchange) -> None:
     await kept.get()
     exchange.failure = Unavailable("503 from the exchange")
 
-    _, standing = await kept.get()
+    standing = (await kept.get()).standing
 
     assert standing.meta().stale
 
@@ -139,7 +139,7 @@ async def test_well_again(exchange: Exchange) -> None:
     await kept.get()
     exchange.failure = None
 
-    value, standing = await kept.get()
+    value, standing, _ = await kept.get()
 
     assert value == 3
     assert standing.warnings == ()

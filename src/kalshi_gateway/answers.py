@@ -8,12 +8,12 @@ import gzip
 import time
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from fastapi import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from .freshness import Meta, Source, Standing
+from .freshness import Came, Meta, Source, Standing
 from .units import to_json
 
 #: In the ASGI scope: the answer that a route gave, for the layer that keeps it.
@@ -23,9 +23,6 @@ ANSWER = "gateway.answer"
 WORTH_COMPRESSING = 1_400
 #: A page of 100 markets in half a millisecond; higher levels take twice that for a tenth less.
 GZIP_LEVEL = 1
-
-#: RFC 9211: how this cache came by the answer.
-Came = Literal["HIT", "MISS", "STALE", "BYPASS"]
 
 TELLING = frozenset({b"authorization", b"if-none-match", b"accept-encoding", b"cache-control"})
 
@@ -48,6 +45,9 @@ class Asked(NamedTuple):
     @classmethod
     def of(cls, scope: Scope) -> Self:
         said = {name: value for name, value in scope["headers"] if name in TELLING}
+        if b"cache-control" in said:  # which may come in several lines
+            lines = [value for name, value in scope["headers"] if name == b"cache-control"]
+            said[b"cache-control"] = b",".join(lines)
         accepts = said.get(b"accept-encoding", b"")
         return cls(
             said.get(b"authorization", b""),
@@ -68,8 +68,13 @@ class Answer(Response):
         source: Source = "cache",
         came: Came = "HIT",
         total: int | None = None,
+        momentary: bool = False,
     ) -> None:
-        """`content` is the object without its last brace and without `meta`."""
+        """`content` is the object without its last brace and without `meta`.
+
+        What is `momentary` is asked for whenever it is needed: it is given again only to those
+        who say how old it may be, or when there is no other.
+        """
         self.status_code = 200
         self.background = None
         self.content = content
@@ -77,6 +82,7 @@ class Answer(Response):
         self.source: Source = source
         self.came: Came = came
         self.total = total
+        self.momentary = momentary
         self.etag = b'W/"' + blake2b(content, digest_size=8).hexdigest().encode() + b'"'
         self.made_at = time.monotonic()
         self._rendered_at = -1
@@ -106,8 +112,8 @@ class Answer(Response):
             await send(self._body)
 
     def restated(self, standing: Standing) -> "Answer":
-        """The same content with something else to say of it."""
-        return Answer(self.content, standing, source=self.source, total=self.total)
+        """The same content as it is given another time, with this to say of it."""
+        return Answer(self.content, standing, total=self.total, momentary=self.momentary)
 
     @property
     def size(self) -> int:
@@ -146,23 +152,27 @@ def listed(
 
 def detailed(body: str, standing: Standing, *more: str, came: Came = "HIT") -> Answer:
     """A finished object with further members."""
-    source: Source = "cache" if came == "HIT" else "kalshi"
-    return Answer(",".join((body[:-1], *more)).encode(), standing, source=source, came=came)
+    content = ",".join((body[:-1], *more)).encode()
+    return Answer(content, standing, source=_source(came), came=came)
 
 
 def asked(answer: object, standing: Standing, *, came: Came = "MISS") -> Answer:
     """What the exchange has just said, as an object without `meta`."""
-    return Answer(to_json(answer)[:-1], standing, source="kalshi", came=came)
+    return Answer(to_json(answer)[:-1], standing, source="kalshi", came=came, momentary=True)
 
 
-def kept(answer: object, standing: Standing) -> Answer:
+def kept(answer: object, standing: Standing, came: Came = "HIT") -> Answer:
     """What we know, put together just now, as an object without `meta`."""
-    return Answer(to_json(answer)[:-1], standing)
+    return Answer(to_json(answer)[:-1], standing, source=_source(came), came=came)
 
 
 def made(answer: object) -> Response:
     """An answer of our own, which has no age."""
     return Response(to_json(answer), media_type="application/json")
+
+
+def _source(came: Came) -> Source:
+    return "cache" if came == "HIT" else "kalshi"
 
 
 def _headers(meta: Meta, standing: Standing, came: Came, etag: bytes) -> Headers:
@@ -194,6 +204,7 @@ def _cache_status(came: Came, seconds_left: int | None) -> bytes:
         "HIT": "hit",
         "STALE": "hit",
         "MISS": "fwd=miss",
+        "REVALIDATED": "fwd=stale",
         "BYPASS": "fwd=request",
     }[came]
     ttl = "" if seconds_left is None else f"; ttl={seconds_left}"

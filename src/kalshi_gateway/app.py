@@ -163,7 +163,12 @@ def opened(
                 http_client(settings.kalshi_base_url, transport=exchange)
             )
             kalshi = upstream.kalshi(settings, http, metrics)
-            lookup = Lookup(database, kalshi)
+            progress = Progress(
+                database,
+                changes_every=settings.catalogue_refresh_every,
+                prices_every=settings.price_refresh_every,
+            )
+            lookup = Lookup(database, kalshi, progress)
             vault = Vault(
                 database,
                 ring_of(settings),
@@ -178,11 +183,7 @@ def opened(
                 readiness=Readiness(database),
                 gatekeeper=gatekeeper,
                 kalshi=kalshi,
-                progress=Progress(
-                    database,
-                    changes_every=settings.catalogue_refresh_every,
-                    prices_every=settings.price_refresh_every,
-                ),
+                progress=progress,
                 lookup=lookup,
                 tiers=Tiers(kalshi, lookup),
                 exchange=ExchangeWatch(kalshi),

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Header, Query
 from fastapi.openapi.models import HTTPBearer
 from fastapi.params import Depends as Dependency
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
-from . import auth, db, settings
+from . import auth, db, directives, settings
+from .answers import Asked
 from .credentials.vault import Vault
 from .exchange.exchange import ExchangeWatch
 from .kalshi.client import Kalshi
@@ -83,6 +84,35 @@ async def _vault(connection: HTTPConnection) -> Vault:
     return _resources(connection).vault
 
 
+async def _terms(
+    connection: HTTPConnection,
+    max_age: Annotated[
+        int | None,
+        Query(
+            ge=0,
+            le=directives.LONGEST_SECONDS,
+            description="Seconds: what is older is asked of the exchange anew.",
+        ),
+    ] = None,
+    refresh: Annotated[
+        bool, Query(description="The exchange is asked anew, however young what is known.")
+    ] = False,
+    cache_control: Annotated[
+        str | None,
+        Header(
+            alias="Cache-Control",
+            description="no-cache, max-age=N, only-if-cached (RFC 9111); others are ignored.",
+            examples=["max-age=30"],
+        ),
+    ] = None,
+) -> directives.Terms:
+    # The header is named above for the description; read here it is whole, in all its lines.
+    header = Asked.of(connection.scope).directives
+    terms = directives.Terms.said(header, max_age, anew=refresh)
+    connection.scope[directives.TERMS] = terms
+    return terms
+
+
 class Bearer(SecurityBase):
     """Who is calling, by their token; known to OpenAPI as the scheme `token`."""
 
@@ -107,6 +137,7 @@ MarketLookup = Annotated[Lookup, Depends(_lookup)]
 MarketTiers = Annotated[Tiers, Depends(_tiers)]
 Metrics = Annotated[AppMetrics, Depends(_metrics)]
 Readiness = Annotated[AppReadiness, Depends(_readiness)]
+Terms = Annotated[directives.Terms, Depends(_terms)]
 Upstream = Annotated[Kalshi, Depends(_kalshi)]
 
 

@@ -1,12 +1,13 @@
 """How old an answer is, and how we say so."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
+from .directives import NO_TERMS, NotCached, Terms
 from .kalshi.errors import KalshiError
 from .kalshi.flights import Flights
 from .units import Moment, moment
@@ -14,6 +15,11 @@ from .units import Moment, moment
 T = TypeVar("T")
 
 Source = Literal["cache", "kalshi", "stream"]
+
+#: RFC 9211: how a cache came by the answer.
+Came = Literal["HIT", "MISS", "STALE", "REVALIDATED", "BYPASS"]
+
+NO_NEWER = "a list is as old as the last walk through the exchange's pages, and cannot be had newer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,37 +59,93 @@ class Standing:
             total=total,
         )
 
+    def late(self, why: str) -> "Standing":
+        """The same when something newer was wanted and could not be had."""
+        return replace(self, overdue=True, warnings=(*self.warnings, why))
+
+    def walked(self, terms: Terms) -> "Standing":
+        """The same of what walks alone renew, and no request."""
+        if terms.accepts(self.as_of):
+            return self
+        if terms.only_if_cached:
+            raise NotCached
+        return self.late(NO_NEWER)
+
+
+def came_by(terms: Terms, *, known: bool) -> Came:
+    """How something came that was asked for just now."""
+    if terms.anew:
+        return "BYPASS"
+    return "REVALIDATED" if known else "MISS"
+
+
+class Told(NamedTuple, Generic[T]):
+    """A value, how it stands, and how we came by it."""
+
+    value: T
+    standing: Standing
+    came: Came
+
+
+class _Held(NamedTuple, Generic[T]):
+    value: T
+    as_of: datetime
+    epoch: int
+
 
 class Kept(Generic[T]):
-    """One answer of the exchange: asked for again when old, and kept when that fails."""
+    """One answer of the exchange: asked for again when old, and kept when that fails.
+
+    What was asked for before `invalidate` never takes the place of what was asked for after it,
+    whichever of them comes first.
+    """
 
     def __init__(
         self, ask: Callable[[], Awaitable[tuple[T, datetime]]], fresh_for: timedelta
     ) -> None:
         self._ask = ask
         self._fresh_for = fresh_for
-        self._known: tuple[T, datetime] | None = None
+        self._known: _Held[T] | None = None
+        self._epoch = 0
         self._flights = Flights()
 
-    async def get(self) -> tuple[T, Standing]:
-        """The answer and how it stands; raises what asking raised when nothing is known yet."""
-        failure: KalshiError | None = None
+    async def get(self, terms: Terms = NO_TERMS) -> Told[T]:
+        """The answer on these terms; raises what asking raised when nothing is known yet."""
         known = self._known
-        if known is None or datetime.now(UTC) - known[1] > self._fresh_for:
-            try:
-                known = await self._flights.share("renewal", self._renew)
-            except KalshiError as error:
-                if known is None:
-                    raise
-                failure = error
-        value, as_of = known
-        return value, Standing(
-            as_of=as_of,
+        if known is not None and self._will_do(known, terms):
+            return Told(known.value, self._standing(known), "HIT")
+        terms.allow_asking()
+        try:
+            renewed = await self._flights.share("renewal", self._renew)
+        except KalshiError as error:
+            if known is None:
+                raise
+            standing = self._standing(known).late(f"the exchange could not be asked: {error}")
+            return Told(known.value, standing, "HIT")
+        came = came_by(terms, known=known is not None)
+        return Told(renewed.value, self._standing(renewed), came)
+
+    def invalidate(self) -> None:
+        """Something has changed at the exchange: what is known is old, and so is what is asked."""
+        self._epoch += 1
+        self._flights.forget("renewal")
+
+    def _will_do(self, known: _Held[T], terms: Terms) -> bool:
+        if not terms.accepts(known.as_of):
+            return False
+        fresh = datetime.now(UTC) - known.as_of <= self._fresh_for and known.epoch == self._epoch
+        return fresh or terms.only_if_cached
+
+    def _standing(self, known: _Held[T]) -> Standing:
+        return Standing(
+            as_of=known.as_of,
             fresh_for_seconds=self._fresh_for.total_seconds(),
-            warnings=() if failure is None else (f"the exchange could not be asked: {failure}",),
-            overdue=failure is not None,
+            overdue=known.epoch < self._epoch,
         )
 
-    async def _renew(self) -> tuple[T, datetime]:
-        self._known = known = await self._ask()
-        return known
+    async def _renew(self) -> _Held[T]:
+        epoch = self._epoch
+        asked = _Held(*await self._ask(), epoch)
+        if self._known is None or self._known.epoch <= epoch:
+            self._known = asked
+        return self._known

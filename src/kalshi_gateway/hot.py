@@ -3,21 +3,24 @@
 An answer that was given a moment ago is given again. Older than a second it is still given, while
 one request behind it makes it anew; older than that it is made first. When neither the database nor
 the exchange can make it, the last one is given, marked stale, with the reason.
+
+Clients may set terms (`directives.py`): then the answer is given again if it meets them. Those who
+ask the same at the same time, on the same terms, wait for one of them.
 """
 
 import asyncio
 import time
-from collections import OrderedDict
-from dataclasses import replace
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .answers import ANSWER, Answer, Asked
 from .auth import LOCAL, Gatekeeper
+from .directives import NO_TERMS, TERMS, NotCached, Terms, taken_apart
 from .errors import GatewayError
 from .kalshi.errors import KalshiError
 from .requests import ROUTE, Templates
+from .shelf import Kept, Key, Shelf
 from .tokens.token import Scope as TokenScope
 
 log = structlog.get_logger(__name__)
@@ -26,12 +29,19 @@ log = structlog.get_logger(__name__)
 FRESH_SECONDS = 1.0
 #: Given again while it is made anew.
 RENEWED_SECONDS = 10.0
-#: All answers together take no more memory than this.
+#: All answers together take no more memory than this; momentary ones a part of it more.
 MOST_BYTES = 64 * 1024 * 1024
+PART_FOR_MOMENTARY = 4
 
 PREFIX = "/kalshi/"
+#: What lies here is another for each who asks: never kept, and never shared.
+OWN = "/kalshi/users/"
 
-Key = tuple[str, bytes]
+#: What a client is refused for who it is says nothing to those who ask the same.
+PERSONAL = frozenset({401, 403, 429})
+
+#: What those who ask the same get from the first of them; None: each has to ask for itself.
+Shared = Kept | None
 
 
 class Hot:
@@ -39,10 +49,11 @@ class Hot:
 
     def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES) -> None:
         self.app = app
-        self._most_bytes = most_bytes
-        self._kept: OrderedDict[Key, tuple[Answer, str]] = OrderedDict()
-        self._bytes = 0
+        self._ready = Shelf(most_bytes)
+        self._momentary = Shelf(most_bytes // PART_FOR_MOMENTARY)
+        self._kept = self._ready.answers
         self._renewing: dict[Key, asyncio.Task[None]] = {}
+        self._making: dict[tuple[Key, Terms], asyncio.Future[Shared]] = {}
         self._templates = Templates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,16 +67,16 @@ class Hot:
         key = (scope["path"], scope["query_string"])
         kept = self._kept.get(key)
         if kept is None:
-            await self._made(key, scope, receive, send)
+            await self._not_at_hand(scope, receive, send)
             return
         asked = Asked.of(scope)
         if asked.directives is not None or not _may_read(scope, asked):
-            await self._made(key, scope, receive, send)
+            await self._not_at_hand(scope, receive, send)
             return
         answer, route = kept
         age = time.monotonic() - answer.made_at
         if age >= RENEWED_SECONDS:
-            await self._made(key, scope, receive, send)
+            await self._not_at_hand(scope, receive, send)
             return
         if age >= FRESH_SECONDS:
             self._renew(key, scope)
@@ -78,35 +89,118 @@ class Hot:
         """Whether there is anything to answer from."""
         return bool(self._kept)
 
-    async def _made(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _not_at_hand(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What cannot simply be given again: nothing is kept, or the client has terms."""
+        asked = Asked.of(scope)
+        understood = taken_apart(scope["query_string"], asked.directives)
+        if understood is None or scope["path"].startswith(OWN):
+            await self.app(scope, receive, send)
+            return
+        query, terms = understood
+        key = (scope["path"], query)
+        if not _may_read(scope, asked):
+            await self._made(key, terms, scope, receive, send)
+            return
+        kept = self._on_terms(key, terms)
+        if kept is None:
+            await self._shared(key, terms, scope, receive, send)
+        else:
+            await _given(kept, asked, scope, send)
+
+    def _on_terms(self, key: Key, terms: Terms) -> Kept | None:
+        """What is kept, if it can be given on these terms."""
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = None if terms == NO_TERMS else self._momentary.answers.get(key)
+        elif time.monotonic() - kept.answer.made_at >= RENEWED_SECONDS:
+            return None  # the database may know better
+        return kept if kept and terms.accepts(kept.answer.standing.as_of) else None
+
+    async def _shared(
+        self, key: Key, terms: Terms, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """The first who asks has it made; who asks the same meanwhile is given the same."""
+        making = self._making.get((key, terms))
+        if making is None:
+            await self._made_for_all(key, terms, scope, receive, send)
+            return
+        kept = await asyncio.shield(making)
+        if kept is None:
+            await self._made(key, terms, scope, receive, send)
+        else:
+            await _given(kept, Asked.of(scope), scope, send)
+
+    async def _made_for_all(
+        self, key: Key, terms: Terms, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        making = asyncio.get_running_loop().create_future()
+        self._making[key, terms] = making
+
+        async def tell_and_send(message: Message) -> None:
+            # Told at its first word: nobody waits for the last word of a stream.
+            if not making.done():
+                making.set_result(self._answered(scope))
+                del self._making[key, terms]
+            await send(message)
+
+        try:
+            await self._made(key, terms, scope, receive, tell_and_send)
+        except (GatewayError, KalshiError) as error:
+            if not making.done() and getattr(error, "status", None) not in PERSONAL:
+                making.set_exception(error)
+                making.exception()  # if nobody waits for it, nobody misses it
+            raise
+        finally:
+            if self._making.get((key, terms)) is making:
+                del self._making[key, terms]
+            if not making.done():
+                making.set_result(None)
+
+    async def _made(
+        self, key: Key, terms: Terms, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """The answer by its route; the last one instead, if that cannot be had now."""
+        before = self._kept.get(key)
         try:
             await self.app(scope, receive, send)
         except (GatewayError, KalshiError) as error:
-            kept = self._kept.get(key)
-            if kept is None or not _passing(error):
+            kept = self._kept.get(key) or self._momentary.answers.get(key)
+            if kept is None or not _passing(error) or _refused(kept, terms):
                 raise
             asked = Asked.of(scope)
             await _let_in(scope, asked)
-            answer, scope[ROUTE] = kept
-            await _marked(answer, error).send(asked, send)
+            answer = _marked(kept.answer, error)
+            scope[ANSWER] = answer
+            await _given(Kept(answer, kept.route), asked, scope, send)
         else:
-            self._keep(key, scope)
+            self._keep(key, terms, scope, before)
 
-    def _keep(self, key: Key, scope: Scope) -> None:
-        answer: Answer | None = scope.get(ANSWER)
-        if answer is None or answer.came != "HIT" or answer.standing.as_of is None:
+    def _keep(self, key: Key, terms: Terms, scope: Scope, before: Kept | None) -> None:
+        """Keep what was made, unless something newer has come since that was begun."""
+        kept = self._answered(scope)
+        if kept is None or kept.answer.standing.as_of is None:
             return  # what nobody has read to the end yet will soon be known better
-        self._drop(key)
-        self._kept[key] = answer, self._templates.find(scope)
-        self._bytes += answer.size
-        while self._bytes > self._most_bytes:
-            self._drop(next(iter(self._kept)))
+        if scope.get(TERMS, NO_TERMS) != terms:
+            return  # the route has understood more of the question than was understood here
+        answer = kept.answer
+        if answer.momentary:
+            last = self._momentary.answers.get(key)
+            if last is None or not _older(answer, last.answer):
+                self._momentary.put(key, _again(kept))
+        elif answer.came != "HIT":
+            now = self._kept.get(key)
+            if now is None or not _older(answer, now.answer):
+                self._ready.put(key, _again(kept))
+        elif self._kept.get(key) is before and (terms == NO_TERMS or not answer.standing.overdue):
+            self._ready.put(key, kept)
 
-    def _drop(self, key: Key) -> None:
-        kept = self._kept.pop(key, None)
-        if kept is not None:
-            self._bytes -= kept[0].size
+    def _answered(self, scope: Scope) -> Kept | None:
+        answer: Answer | None = scope.get(ANSWER)
+        return None if answer is None else Kept(answer, self._route(scope))
+
+    def _route(self, scope: Scope) -> str:
+        route: str = scope.get(ROUTE) or self._templates.find(scope)
+        return route
 
     def _renew(self, key: Key, scope: Scope) -> None:
         """Make it anew behind the answer; one at a time for each."""
@@ -116,6 +210,7 @@ class Hot:
             task.add_done_callback(lambda _: self._renewing.pop(key, None))
 
     async def _renewed(self, key: Key, scope: Scope) -> None:
+        before = self._kept.get(key)
         try:
             await self.app(scope, _nothing_more, _into_the_void)
         except (GatewayError, KalshiError) as error:
@@ -124,7 +219,27 @@ class Hot:
         except Exception:
             log.exception("answer not renewed", path=key[0])
         else:
-            self._keep(key, scope)
+            self._keep(key, NO_TERMS, scope, before)
+
+
+async def _given(kept: Kept, asked: Asked, scope: Scope, send: Send) -> None:
+    scope[ROUTE] = kept.route
+    await kept.answer.send(asked, send)
+
+
+def _refused(kept: Kept, terms: Terms) -> bool:
+    """Whether the client would rather have none than this one."""
+    return terms.only_if_cached and not terms.accepts(kept.answer.standing.as_of)
+
+
+def _again(kept: Kept) -> Kept:
+    """What the exchange has just said, as it is given another time."""
+    return Kept(kept.answer.restated(kept.answer.standing), kept.route)
+
+
+def _older(answer: Answer, than: Answer) -> bool:
+    as_of, other = answer.standing.as_of, than.standing.as_of
+    return as_of is not None and other is not None and as_of < other
 
 
 def _may_read(scope: Scope, asked: Asked) -> bool:
@@ -150,18 +265,12 @@ def _gatekeeper(scope: Scope) -> Gatekeeper | None:
 def _passing(error: GatewayError | KalshiError) -> bool:
     """Whether it is us, or the exchange, who cannot answer, and not the question that is wrong."""
     if isinstance(error, GatewayError):
-        return error.status >= 500
+        return error.status >= 500 and not isinstance(error, NotCached)
     return getattr(error, "status", 503) in (None, 429) or getattr(error, "status", 503) >= 500
 
 
 def _marked(answer: Answer, error: Exception) -> Answer:
-    why = f"this is the last known answer: {error}"
-    standing = replace(
-        answer.standing,
-        overdue=True,
-        warnings=(*answer.standing.warnings, why),
-    )
-    return answer.restated(standing)
+    return answer.restated(answer.standing.late(f"this is the last known answer: {error}"))
 
 
 async def _nothing_more() -> Message:

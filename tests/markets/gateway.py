@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
+from kalshi_gateway.hot import Hot
 from kalshi_gateway.settings import Settings
 
 from .upstream import Upstream
@@ -26,12 +28,10 @@ def a_gateway(database_url: str, upstream: Upstream | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that takes no answer from memory, for as long as the application runs."""
-    asking = httpx.AsyncClient(
-        transport=httpx.ASGITransport(app),
-        base_url="http://localhost",
-        headers={"Cache-Control": "no-cache"},
-    )
+    """A client of routes alone, which keep no answers, for as long as the application runs."""
+    hot: Any = Hot
+    app.user_middleware = [layer for layer in app.user_middleware if layer.cls is not hot]
+    asking = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
     async with app.router.lifespan_context(app), asking as client:
         yield client
 

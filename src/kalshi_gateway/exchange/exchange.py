@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kalshi_gateway.freshness import Kept, Meta, Standing
+from kalshi_gateway.directives import NO_TERMS, Terms
+from kalshi_gateway.freshness import Kept, Meta, Standing, Told
 from kalshi_gateway.kalshi import wire
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.units import Moment, moment
@@ -73,10 +74,10 @@ class ExchangeWatch:
         self._status = Kept(self._ask_status, STATUS_FRESH_FOR)
         self._schedule = Kept(self._ask_schedule, SCHEDULE_FRESH_FOR)
 
-    async def exchange(self) -> tuple[Exchange, Standing]:
+    async def exchange(self, terms: Terms = NO_TERMS) -> Told[Exchange]:
         """Status and schedule together; the status says how old they are."""
-        status, standing = await self._status.get()
-        schedule, schedule_standing = await self._schedule.get()
+        status, standing, came = await self._status.get(terms)
+        schedule, schedule_standing, schedule_came = await self._schedule.get(terms)
         now = datetime.now(UTC)
         pause, unreadable = _pause(schedule, now)
         told = Exchange(
@@ -100,13 +101,14 @@ class ExchangeWatch:
             ),
             next_pause=pause,
         )
-        return told, Standing(
+        together = Standing(
             as_of=standing.as_of,
             fresh_for_seconds=standing.fresh_for_seconds * 2,
             complete=not unreadable,
             warnings=standing.warnings + schedule_standing.warnings + unreadable,
             overdue=standing.overdue or schedule_standing.overdue,
         )
+        return Told(told, together, schedule_came if came == "HIT" else came)
 
     async def _ask_status(self) -> tuple[wire.ExchangeStatus, datetime]:
         answer = await self._kalshi.exchange_status()

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Response
 
 from kalshi_gateway import answers
-from kalshi_gateway.dependencies import CatalogueProgress, Exchange, Upstream, requires
+from kalshi_gateway.dependencies import CatalogueProgress, Exchange, Terms, Upstream, requires
+from kalshi_gateway.directives import RESPONSES
 
 from .exchange import ExchangeDetail
 from .status import GatewayStatus, gateway_status
@@ -11,10 +12,10 @@ from .status import GatewayStatus, gateway_status
 router = APIRouter(prefix="/kalshi", tags=["Exchange"], dependencies=[requires("read")])
 
 
-@router.get("/exchange", response_model=ExchangeDetail)
-async def read_exchange(watch: Exchange) -> Response:
+@router.get("/exchange", response_model=ExchangeDetail, responses=RESPONSES)
+async def read_exchange(terms: Terms, watch: Exchange) -> Response:
     """Whether the exchange is open, shard by shard, its week, and when it pauses next."""
-    return answers.kept(*await watch.exchange())
+    return answers.kept(*await watch.exchange(terms))
 
 
 @router.get("/status", response_model=GatewayStatus)

@@ -39,6 +39,10 @@ class Flights:
                 self._landed(key, flight)
         return outcome
 
+    def forget(self, key: Hashable) -> None:
+        """Who asks from now on shares no call that began before; those aboard get its outcome."""
+        self._flights.pop(key, None)
+
     def _landed(self, key: Hashable, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]

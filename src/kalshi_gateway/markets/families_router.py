@@ -5,19 +5,34 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from kalshi_gateway import answers
-from kalshi_gateway.dependencies import CatalogueProgress, Database, MarketLookup, requires
+from kalshi_gateway.dependencies import (
+    CatalogueProgress,
+    Database,
+    MarketLookup,
+    Terms,
+    requires,
+)
+from kalshi_gateway.directives import RESPONSES
 
 from . import paging, repository, searching
 from .answers import CategoryList, EventDetail, EventList, SeriesDetail, SeriesList
 from .listing import EventListing, SeriesListing
 from .repository import Inside
 
-router = APIRouter(prefix="/kalshi", tags=["Events and series"], dependencies=[requires("read")])
+router = APIRouter(
+    prefix="/kalshi",
+    tags=["Events and series"],
+    dependencies=[requires("read")],
+    responses=RESPONSES,
+)
 
 
 @router.get("/events", response_model=EventList)
 async def list_events(
-    listing: Annotated[EventListing, Query()], database: Database, progress: CatalogueProgress
+    listing: Annotated[EventListing, Query()],
+    terms: Terms,
+    database: Database,
+    progress: CatalogueProgress,
 ) -> Response:
     """Events with their markets; those with an open market unless you ask for others."""
     standing = await progress.events(with_markets=listing.markets)
@@ -30,31 +45,30 @@ async def list_events(
         counted = listing.count == "exact"
         total = await repository.count_events(conn, listing, sought) if counted else None
     if not page:
-        paging.refuse_if_nothing_is_known(standing)
+        paging.refuse_if_nothing_is_known(standing, terms)
     bodies = (_with_markets(row.body, inside.get(row.place.name, [])) for row in page)
-    standing = searching.told(standing, sought)
+    standing = searching.told(standing, sought).walked(terms)
     return answers.listed("events", bodies, next_cursor, standing, total=total)
 
 
 @router.get("/events/{event_ticker}", response_model=EventDetail)
 async def read_event(
     event_ticker: Annotated[str, Path(max_length=120, examples=["KXHIGHNY-26JUN15"])],
-    database: Database,
+    terms: Terms,
     lookup: MarketLookup,
-    progress: CatalogueProgress,
 ) -> Response:
     """One event with all its markets; one that only the exchange knows is fetched."""
-    looked = await lookup.event(event_ticker)
-    event = looked.found
-    async with database.driver() as conn:
-        inside = (await repository.markets_of(conn, [event_ticker]))[event_ticker]
-    standing = await progress.event(event.as_of, inside)
-    return answers.detailed(_with_markets(event.body, inside), standing, came=looked.came)
+    looked = await lookup.event(event_ticker, terms)
+    body = _with_markets(*looked.found)
+    return answers.detailed(body, looked.standing, came=looked.came)
 
 
 @router.get("/series", response_model=SeriesList)
 async def list_series(
-    listing: Annotated[SeriesListing, Query()], database: Database, progress: CatalogueProgress
+    listing: Annotated[SeriesListing, Query()],
+    terms: Terms,
+    database: Database,
+    progress: CatalogueProgress,
 ) -> Response:
     """Series by ticker."""
     standing = await progress.series()
@@ -63,32 +77,33 @@ async def list_series(
         rows = await repository.page_of_series(conn, listing, sought)
     page, next_cursor = paging.cut(rows, listing)
     if not page:
-        paging.refuse_if_nothing_is_known(standing)
-    standing = searching.told(standing, sought)
+        paging.refuse_if_nothing_is_known(standing, terms)
+    standing = searching.told(standing, sought).walked(terms)
     return answers.listed("series", (row.body for row in page), next_cursor, standing)
 
 
 @router.get("/series/{series_ticker}", response_model=SeriesDetail)
 async def read_series(
     series_ticker: Annotated[str, Path(max_length=120, examples=["KXHIGHNY"])],
+    terms: Terms,
     lookup: MarketLookup,
-    progress: CatalogueProgress,
 ) -> Response:
     """One series; one that only the exchange knows is fetched."""
-    looked = await lookup.series(series_ticker)
-    standing = await progress.one_series(looked.found.as_of)
-    return answers.detailed(looked.found.body, standing, came=looked.came)
+    looked = await lookup.series(series_ticker, terms)
+    return answers.detailed(looked.found.body, looked.standing, came=looked.came)
 
 
 @router.get("/categories", response_model=CategoryList)
-async def list_categories(database: Database, progress: CatalogueProgress) -> Response:
+async def list_categories(
+    terms: Terms, database: Database, progress: CatalogueProgress
+) -> Response:
     """The exchange's categories and tags, with how much each of them finds."""
     standing = await progress.categories()
     async with database.driver() as conn:
         categories = await repository.facets(conn)
     if not categories:
-        paging.refuse_if_nothing_is_known(standing)
-    return answers.kept({"categories": categories}, standing)
+        paging.refuse_if_nothing_is_known(standing, terms)
+    return answers.kept({"categories": categories}, standing.walked(terms))
 
 
 def _with_markets(body: str, markets: list[Inside]) -> str:

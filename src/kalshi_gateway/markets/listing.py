@@ -6,9 +6,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from kalshi_gateway import cursors
+from kalshi_gateway.directives import PARAMETERS
 
 from .market import Status
 from .search import Reading
@@ -63,10 +71,20 @@ Cursor = Annotated[str | None, Field(max_length=8_000)]
 Dollar = Annotated[Decimal | None, Field(ge=0, le=1, max_digits=8, decimal_places=6)]
 
 
-class Listing(BaseModel):
-    """The questions that every list understands."""
+class _Parameters(BaseModel):
+    """What is asked of a list; anything else is refused, lest a misspelt filter be none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_terms(cls, said: Any) -> Any:
+        """How old the answer may be is no question to the list, and read by `Terms`."""
+        return {name: value for name, value in said.items() if name not in PARAMETERS}
+
+
+class Listing(_Parameters):
+    """The questions that every list understands."""
 
     q: Words = None
     category: Name = None
@@ -139,10 +157,8 @@ class EventListing(Listing):
     limit: Annotated[int, Field(ge=1, le=200)] = 100
 
 
-class SeriesListing(BaseModel):
+class SeriesListing(_Parameters):
     """What may be asked of `GET /kalshi/series`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     q: Words = None
     category: Name = None

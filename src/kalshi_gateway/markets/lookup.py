@@ -1,16 +1,18 @@
-"""One market or event that the catalogue does not have: asked for, stored, answered."""
+"""One market, event or series by its name: asked for where what is known will not do, stored."""
 
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
-from kalshi_gateway.answers import Came
+import msgspec
+
 from kalshi_gateway.db import Database, Driver
+from kalshi_gateway.directives import NO_TERMS, NotCached, Terms
 from kalshi_gateway.errors import NotFound
-from kalshi_gateway.freshness import Standing
+from kalshi_gateway.freshness import Came, Standing, came_by
 from kalshi_gateway.kalshi import errors, wire
 from kalshi_gateway.kalshi.client import Answer, Kalshi
 from kalshi_gateway.kalshi.errors import KalshiError
@@ -28,11 +30,10 @@ from .family import (
     series_words,
 )
 from .market import Family
-from .repository import Found, FoundFamily
-from .standing import COMBO_FRESH_FOR
+from .repository import Found, FoundFamily, Inside
+from .standing import COMBO_FRESH_FOR, Progress
 
-F = TypeVar("F", Found, FoundFamily)
-Find = Callable[[Driver, str], Awaitable[F | None]]
+F = TypeVar("F")
 Kind = Literal["market", "event", "series"]
 
 #: Nothing the exchange lists is written otherwise, so there is no need to ask.
@@ -71,42 +72,54 @@ NOT_FOUND: Mapping[Kind, type[NotFound]] = {
 }
 
 
+NOT_SHOWN = "the exchange shows this no more"
+
+
+class FoundEvent(NamedTuple):
+    """One event: its finished JSON, and the markets in it."""
+
+    body: str
+    inside: list[Inside]
+
+
 @dataclass(frozen=True, slots=True)
 class Looked(Generic[F]):
-    """What was found, where, and why it could not be had newer."""
+    """What was found, how it stands, and how we came by it."""
 
     found: F
+    standing: Standing
     came: Came = "HIT"
-    failure: KalshiError | None = None
 
-    def marked(self, standing: Standing) -> Standing:
-        """How it stands, with the failure told."""
-        if self.failure is None:
-            return standing
-        warnings = (*standing.warnings, f"the exchange could not be asked: {self.failure}")
-        return replace(standing, overdue=True, warnings=warnings)
+    def late(self, why: str) -> "Looked[F]":
+        """The same when something newer was wanted and could not be had."""
+        return replace(self, standing=self.standing.late(why))
+
+
+Find = Callable[[str], Awaitable[Looked[F] | None]]
+Fetch = Callable[[str], Awaitable[None]]
 
 
 class Lookup:
-    """Finds what is known, and fetches what only the exchange knows."""
+    """Finds what is known, and fetches what only the exchange knows, or knows better."""
 
-    def __init__(self, database: Database, kalshi: Kalshi) -> None:
+    def __init__(self, database: Database, kalshi: Kalshi, progress: Progress) -> None:
         self._database = database
         self._kalshi = kalshi
+        self._progress = progress
         self._flights = Flights()
         self._unknown: dict[tuple[Kind, str], float] = {}
 
-    async def market(self, ticker: str) -> Looked[Found]:
+    async def market(self, ticker: str, terms: Terms = NO_TERMS) -> Looked[Found]:
         """The market, from the catalogue or from either tier of the exchange."""
-        return await self._look("market", ticker, repository.find, self._fetch_market)
+        return await self._look("market", ticker, terms, self._find_market, self._fetch_market)
 
-    async def event(self, event_ticker: str) -> Looked[FoundFamily]:
-        """The event, from the catalogue or from the exchange."""
-        return await self._look("event", event_ticker, repository.find_event, self._fetch_event)
+    async def event(self, ticker: str, terms: Terms = NO_TERMS) -> Looked[FoundEvent]:
+        """The event with its markets, from the catalogue or from the exchange."""
+        return await self._look("event", ticker, terms, self._find_event, self._fetch_event)
 
-    async def series(self, ticker: str) -> Looked[FoundFamily]:
+    async def series(self, ticker: str, terms: Terms = NO_TERMS) -> Looked[FoundFamily]:
         """The series, from the catalogue or from the exchange."""
-        return await self._look("series", ticker, repository.find_series, self._fetch_series)
+        return await self._look("series", ticker, terms, self._find_series, self._fetch_series)
 
     async def series_of(self, ticker: str) -> str | None:
         """The series that the market belongs to, as far as anybody says."""
@@ -115,46 +128,70 @@ class Lookup:
             return await repository.series_of(conn, ticker)
 
     async def _look(
-        self, kind: Kind, ticker: str, find: Find[F], fetch: Callable[[str], Awaitable[None]]
+        self, kind: Kind, ticker: str, terms: Terms, find: Find[F], fetch: Fetch
     ) -> Looked[F]:
-        known = await self._find(ticker, find)
-        if (known is None or _wants_renewal(known)) and self._worth_asking(kind, ticker):
-
-            async def call() -> F | None:
-                return await self._fetched(kind, ticker, find, fetch)
-
+        known = await find(ticker)
+        if known is not None and _will_do(known, terms):
+            return known
+        fetched: Looked[F] | None = None
+        if self._worth_asking(kind, ticker, terms):
+            terms.allow_asking()
             try:
-                fetched = await self._flights.share((kind, ticker), call)
+                fetched = await self._shared(kind, ticker, terms, find, fetch)
             except KalshiError as error:
                 if known is None:
                     raise
-                return Looked(known, "HIT", error)
-            if fetched is not None:
-                return Looked(fetched, "MISS")
+                return known.late(f"the exchange could not be asked: {error}")
+        if fetched is not None:
+            return replace(fetched, came=came_by(terms, known=known is not None))
         if known is None:
             raise NOT_FOUND[kind](f"There is no {kind} {ticker[:120]}.")
-        return Looked(known)
+        if terms.only_if_cached:
+            raise NotCached
+        return known.late(NOT_SHOWN)
 
-    async def _fetched(
-        self, kind: Kind, ticker: str, find: Find[F], fetch: Callable[[str], Awaitable[None]]
-    ) -> F | None:
-        """What the exchange has, now stored, unless another has stored it in the meantime."""
-        known = await self._find(ticker, find)
-        if known is not None and not _wants_renewal(known):
-            return known
-        try:
-            await fetch(ticker)
-        except errors.NotFound:
-            self._remember_unknown(kind, ticker)
-            return None
-        found = await self._find(ticker, find)
-        if found is None:
-            self._remember_unknown(kind, ticker)  # the exchange spells it otherwise
-        return found
+    async def _shared(
+        self, kind: Kind, ticker: str, terms: Terms, find: Find[F], fetch: Fetch
+    ) -> Looked[F] | None:
+        """What the exchange has, now stored; None if it has nothing. One call for all who ask."""
 
-    async def _find(self, ticker: str, find: Find[F]) -> F | None:
+        async def call() -> Looked[F] | None:
+            if terms == NO_TERMS:  # another may have stored it in the meantime
+                known = await find(ticker)
+                if known is not None and _will_do(known, terms):
+                    return known
+            try:
+                await fetch(ticker)
+            except errors.NotFound:
+                self._remember_unknown(kind, ticker)
+                return None
+            found = await find(ticker)
+            if found is None:
+                self._remember_unknown(kind, ticker)  # the exchange spells it otherwise
+            return found
+
+        return await self._flights.share((kind, ticker, terms == NO_TERMS), call)
+
+    async def _find_market(self, ticker: str) -> Looked[Found] | None:
         async with self._database.driver() as conn:
-            return await find(conn, ticker)
+            found = await repository.find(conn, ticker)
+        return None if found is None else Looked(found, await self._progress.market(found))
+
+    async def _find_event(self, ticker: str) -> Looked[FoundEvent] | None:
+        async with self._database.driver() as conn:
+            event = await repository.find_event(conn, ticker)
+            if event is None:
+                return None
+            inside = (await repository.markets_of(conn, [ticker]))[ticker]
+        standing = await self._progress.event(event.as_of, inside)
+        return Looked(FoundEvent(event.body, inside), standing)
+
+    async def _find_series(self, ticker: str) -> Looked[FoundFamily] | None:
+        async with self._database.driver() as conn:
+            found = await repository.find_series(conn, ticker)
+        if found is None:
+            return None
+        return Looked(found, await self._progress.one_series(found.as_of))
 
     async def _fetch_market(self, ticker: str) -> None:
         try:
@@ -166,9 +203,12 @@ class Lookup:
             family = await repository.family_of(conn, row.event_ticker)
         if family is None:
             family = await self._fetch_family(row.event_ticker)
-        record = storing.market_record(row, family, storing.digest(answer.raw), answer.asked_at)
+        row_digest = storing.digest(answer.raw)
+        record = storing.market_record(row, family, row_digest, answer.asked_at)
         market = Batch(MARKET_KIND, answer.asked_at, records={row.ticker: record})
         async with self._database.driver() as conn, conn.transaction():
+            if await _confirmed(conn, market, {row.ticker: row_digest}):
+                return
             await market.save(conn)
             await totals.restate(conn, [row.event_ticker])
         _check_kept(market)
@@ -191,19 +231,25 @@ class Lookup:
         event = event_from_wire(row, series, as_of)
         family = family_of(event, series)
         markets = Batch(MARKET_KIND, as_of)
+        digests: dict[str, int] = {}
         for raw in wire.nested_markets(answer.raw):
             market = read(
                 wire.Market, raw, endpoint="/events/{event_ticker}", drift=self._kalshi.drift
             )
             if market is not None:
+                digests[market.ticker] = storing.digest(raw)
                 markets.records[market.ticker] = storing.market_record(
-                    market, family, storing.digest(raw), as_of
+                    market, family, digests[market.ticker], as_of
                 )
-        # Its row in lists is written otherwise, so no digest of this one will do.
-        record = storing.event_record(event, event_words(event, series), 0, as_of)
+        # Its row in lists is written otherwise, and without its markets.
+        event_digest = storing.digest(msgspec.json.encode(row))
+        record = storing.event_record(event, event_words(event, series), event_digest, as_of)
         itself = Batch(EVENT_KIND, as_of, records={event.event_ticker: record})
         async with self._database.driver() as conn, conn.transaction():
-            await itself.save(conn)
+            if await _confirmed(conn, itself, {event.event_ticker: event_digest}):
+                await _confirmed(conn, markets, digests)
+            else:
+                await itself.save(conn)
             await markets.save(conn)
             await totals.restate(conn, [event.event_ticker])
         _check_kept(itself)
@@ -212,19 +258,24 @@ class Lookup:
     async def _fetch_series(self, ticker: str) -> None:
         answer = await self._kalshi.series(ticker)
         series = series_from_wire(answer.value, answer.asked_at)
-        record = storing.series_record(
-            series, series_words(series), storing.digest(answer.raw), answer.asked_at
-        )
+        row_digest = storing.digest(answer.raw)
+        record = storing.series_record(series, series_words(series), row_digest, answer.asked_at)
         itself = Batch(SERIES_KIND, answer.asked_at, records={series.ticker: record})
         async with self._database.driver() as conn, conn.transaction():
-            await itself.save(conn)
+            if not await _confirmed(conn, itself, {series.ticker: row_digest}):
+                await itself.save(conn)
         _check_kept(itself)
 
-    def _worth_asking(self, kind: Kind, ticker: str) -> bool:
+    def _worth_asking(self, kind: Kind, ticker: str, terms: Terms) -> bool:
         if not TICKER.fullmatch(ticker):
             return False
-        asked_at = self._unknown.get((kind, ticker), float("-inf"))
-        return time.monotonic() - asked_at >= UNKNOWN_FOR_SECONDS
+        asked_at = self._unknown.get((kind, ticker))
+        if asked_at is None or terms.anew:
+            return True
+        seconds = time.monotonic() - asked_at
+        return seconds >= UNKNOWN_FOR_SECONDS or (
+            terms.max_age_seconds is not None and seconds > terms.max_age_seconds
+        )
 
     def _remember_unknown(self, kind: Kind, ticker: str) -> None:
         if len(self._unknown) >= MOST_UNKNOWN:
@@ -232,12 +283,28 @@ class Lookup:
         self._unknown[kind, ticker] = time.monotonic()
 
 
+async def _confirmed(conn: Driver, batch: Batch, digests: Mapping[str, int]) -> bool:
+    """Whether any rows are as we know them: those are only dated anew, and leave the batch."""
+    kind = batch.kind
+    same = await repository.confirm(conn, kind.table, kind.key, digests, batch.as_of)
+    for key in same:
+        del batch.records[key]
+    return bool(same)
+
+
 def _check_kept(asked_for: Batch) -> None:
     if asked_for.refused:
         raise errors.Nonsense(f"{asked_for.kind.endpoint}: a row that no column can hold")
 
 
-def _wants_renewal(known: Found | FoundFamily) -> bool:
+def _will_do(known: Looked[F], terms: Terms) -> bool:
+    """Whether it can be answered as it is known."""
+    if not terms.accepts(known.standing.as_of):
+        return False
+    return terms.only_if_cached or not _wants_renewal(known.found)
+
+
+def _wants_renewal(known: object) -> bool:
     """Whether nobody but us will renew it: walks and changes leave combos out."""
     return (
         isinstance(known, Found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kalshi_gateway.directives import Terms
 from kalshi_gateway.errors import Unavailable
 from kalshi_gateway.freshness import Standing
 
@@ -24,9 +25,10 @@ def cut(rows: Sequence[Row], listing: Listing | SeriesListing) -> tuple[Sequence
     return page, cursor_after(page[-1].place, listing)
 
 
-def refuse_if_nothing_is_known(standing: Standing) -> None:
+def refuse_if_nothing_is_known(standing: Standing, terms: Terms) -> None:
     """An empty catalogue is no answer: zero markets and unknown markets never look alike."""
     if standing.as_of is None:
+        terms.allow_asking()
         raise CatalogueNotReady(
             "The catalogue is still being read from the exchange.", retry_after_seconds=5
         )

@@ -1,6 +1,6 @@
 """The `instruments` table, and the events and series its rows belong to: what is read of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -160,6 +160,22 @@ async def page_of_series(conn: Driver, listing: SeriesListing, search: Search | 
 async def find_series(conn: Driver, ticker: str) -> FoundFamily | None:
     row = await conn.fetchrow("SELECT body, as_of FROM series WHERE ticker = $1", ticker)
     return None if row is None else FoundFamily(*row)
+
+
+async def confirm(
+    conn: Driver, table: str, key: str, digests: Mapping[str, int], as_of: datetime
+) -> list[str]:
+    """Date anew the rows of which the exchange still says the same; their keys."""
+    rows = await conn.fetch(
+        f"UPDATE {table} SET as_of = $3"
+        " FROM unnest($1::text[], $2::bigint[]) AS said (key, digest)"
+        f" WHERE {table}.{key} = said.key AND {table}.digest = said.digest AND as_of <= $3"
+        f" RETURNING {table}.{key}",
+        list(digests),
+        list(digests.values()),
+        as_of,
+    )
+    return [row[0] for row in rows]
 
 
 async def series_noun(conn: Driver, ticker: str) -> Series | None:

@@ -14,10 +14,12 @@ from kalshi_gateway.dependencies import (
     Database,
     MarketLookup,
     MarketTiers,
+    Terms,
     requires,
 )
+from kalshi_gateway.directives import RESPONSES
 from kalshi_gateway.errors import FieldError, Unprocessable
-from kalshi_gateway.freshness import Standing
+from kalshi_gateway.freshness import Standing, came_by
 from kalshi_gateway.units import EARLIEST
 
 from . import paging, repository, searching
@@ -26,7 +28,12 @@ from .listing import Instant, MarketListing
 from .repository import Row
 from .tiers import MINUTES, NEWEST, Period, TapePlace
 
-router = APIRouter(prefix="/kalshi/markets", tags=["Markets"], dependencies=[requires("read")])
+router = APIRouter(
+    prefix="/kalshi/markets",
+    tags=["Markets"],
+    dependencies=[requires("read")],
+    responses=RESPONSES,
+)
 
 Ticker = Annotated[str, Path(max_length=120, examples=["KXHIGHNY-26JUN15-T85"])]
 
@@ -44,7 +51,10 @@ JUST_ASKED_SECONDS = 5.0
 
 @router.get("", response_model=MarketList)
 async def list_markets(
-    listing: Annotated[MarketListing, Query()], database: Database, progress: CatalogueProgress
+    listing: Annotated[MarketListing, Query()],
+    terms: Terms,
+    database: Database,
+    progress: CatalogueProgress,
 ) -> Response:
     """Search, filter and sort the whole catalogue; open markets unless you ask for others."""
     with_combos = listing.include_combos and not listing.tickers
@@ -58,9 +68,9 @@ async def list_markets(
         if listing.tickers or listing.include_combos:
             standing = await _beyond_the_walks(conn, listing, page, standing)
     if not page:
-        paging.refuse_if_nothing_is_known(standing)
+        paging.refuse_if_nothing_is_known(standing, terms)
     bodies = (row.body for row in page)
-    standing = searching.told(standing, sought)
+    standing = searching.told(standing, sought).walked(terms)
     return answers.listed("markets", bodies, next_cursor, standing, total=total)
 
 
@@ -79,29 +89,31 @@ async def _beyond_the_walks(
 
 
 @router.get("/{ticker}", response_model=MarketDetail)
-async def read_market(
-    ticker: Ticker, lookup: MarketLookup, progress: CatalogueProgress
-) -> Response:
+async def read_market(ticker: Ticker, terms: Terms, lookup: MarketLookup) -> Response:
     """One market with its rules; one that only the exchange knows is fetched."""
-    looked = await lookup.market(ticker)
-    standing = looked.marked(await progress.market(looked.found))
-    return answers.detailed(looked.found.body, standing, looked.found.rules, came=looked.came)
+    looked = await lookup.market(ticker, terms)
+    market = looked.found
+    return answers.detailed(market.body, looked.standing, market.rules, came=looked.came)
 
 
 @router.get("/{ticker}/orderbook", response_model=BookDetail)
 async def read_order_book(
     ticker: Ticker,
+    terms: Terms,
     tiers: MarketTiers,
     depth: Annotated[int, Query(ge=0, le=100, description="Levels per side; 0 for all.")] = 0,
 ) -> Response:
     """Both sides of the book, best level first, in YES prices."""
+    terms.allow_asking()
     book, as_of = await tiers.book(ticker, depth)
-    return answers.asked(book, Standing(as_of, JUST_ASKED_SECONDS))
+    standing = Standing(as_of, JUST_ASKED_SECONDS)
+    return answers.asked(book, standing, came=came_by(terms, known=False))
 
 
 @router.get("/{ticker}/trades", response_model=TradeList)
 async def list_trades(
     ticker: Ticker,
+    terms: Terms,
     tiers: MarketTiers,
     start: Instant = None,
     end: Instant = None,
@@ -112,15 +124,18 @@ async def list_trades(
     _check_order(start, end)
     asked = (ticker, start, end)
     place = NEWEST if cursor is None else cursors.unpack(cursor, asked, TapePlace)
+    terms.allow_asking()
     found = await tiers.trades(ticker, start=start, end=end, place=place, limit=limit)
     older = None if found.older is None else cursors.pack(found.older, asked)
     shown = {"trades": found.trades, "next_cursor": older}
-    return answers.asked(shown, _just_asked(found.as_of, found.set_aside, "trades"))
+    standing = _just_asked(found.as_of, found.set_aside, "trades")
+    return answers.asked(shown, standing, came=came_by(terms, known=False))
 
 
 @router.get("/{ticker}/candles", response_model=CandleList)
 async def list_candles(
     ticker: Ticker,
+    terms: Terms,
     tiers: MarketTiers,
     period: Annotated[Period, Query(description="Length of one candle.")] = "1h",
     start: Instant = None,
@@ -134,9 +149,11 @@ async def list_candles(
     _check_order(since, until)
     if (until - since) / timedelta(minutes=MINUTES[period]) > MOST_CANDLES:
         raise _refused("start", f"too long ago: at most {MOST_CANDLES} candles at once")
+    terms.allow_asking()
     found = await tiers.candles(ticker, start=since, end=until, period=period)
     shown = {"ticker": ticker, "period": period, "candles": found.candles}
-    return answers.asked(shown, _just_asked(found.as_of, found.set_aside, "candles"))
+    standing = _just_asked(found.as_of, found.set_aside, "candles")
+    return answers.asked(shown, standing, came=came_by(terms, known=False))
 
 
 def _check_order(start: datetime | None, end: datetime | None) -> None:

@@ -6,13 +6,19 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from kalshi_gateway import answers
-from kalshi_gateway.dependencies import CatalogueProgress, Database, requires
+from kalshi_gateway.dependencies import CatalogueProgress, Database, Terms, requires
+from kalshi_gateway.directives import RESPONSES
 from kalshi_gateway.freshness import Meta
 
 from . import paging, search, searching
 from .suggestions import Suggestion, suggest
 
-router = APIRouter(prefix="/kalshi/search", tags=["Search"], dependencies=[requires("read")])
+router = APIRouter(
+    prefix="/kalshi/search",
+    tags=["Search"],
+    dependencies=[requires("read")],
+    responses=RESPONSES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,7 @@ class SuggestionList:
 @router.get("/suggestions", response_model=SuggestionList)
 async def list_suggestions(
     q: Annotated[str, Query(max_length=200, description="What was typed so far.")],
+    terms: Terms,
     database: Database,
     progress: CatalogueProgress,
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
@@ -36,5 +43,6 @@ async def list_suggestions(
         sought = await search.understand(conn, q)
         found = await suggest(conn, sought, limit)
     if not found:
-        paging.refuse_if_nothing_is_known(standing)
-    return answers.kept({"suggestions": found}, searching.told(standing, sought))
+        paging.refuse_if_nothing_is_known(standing, terms)
+    standing = searching.told(standing, sought).walked(terms)
+    return answers.kept({"suggestions": found}, standing)

@@ -93,7 +93,7 @@ class Tiers:
         oldest trade that was seen, and not the cutoff.
         """
         since = await self._since(ticker, start)
-        cutoff = (await self._cutoff.get())[0].trades_created_ts
+        cutoff = (await self._cutoff.get()).value.trades_created_ts
         asked: dict[str, Any] = {
             "limit": limit,
             "min_ts": None if start is None else int(start.timestamp()),
