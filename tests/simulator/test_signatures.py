@@ -5,7 +5,6 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from kalshi_gateway.simulator.accounts import Account
 from kalshi_gateway.simulator.exchange import Exchange
 
 from .asking import Signed
@@ -108,27 +107,6 @@ async def test_a_key_can_only_do_what_it_was_granted(
         403,
         {"code": "permission_denied", "message": "permission denied"},
     )
-
-
-async def test_a_member_sees_the_balance_of_each_shard(
-    client: httpx.AsyncClient, exchange: Exchange, moment: Moment
-) -> None:
-    """Cents are truncated; the exact amount stands beside them."""
-    account = Account(
-        "ada", balance_ten_thousandths={0: 980_186, 2: 100}, portfolio_value_cents=198
-    )
-    signed = Signed(*exchange.keys.issue("ed25519", account=account), moment)
-
-    balance = (await client.get("/portfolio/balance", auth=signed)).json()
-    shard = (await client.get("/portfolio/balance?exchange_index=2", auth=signed)).json()
-
-    assert balance["balance"] == 9802
-    assert balance["balance_dollars"] == "98.0286"
-    assert balance["balance_breakdown"] == [
-        {"balance": "98.0186", "exchange_index": 0},
-        {"balance": "0.0100", "exchange_index": 2},
-    ]
-    assert (shard["balance"], shard["portfolio_value"]) == (1, 198)
 
 
 async def test_order_writes_of_the_first_version_are_gone(

@@ -4,20 +4,37 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .budgets import COSTS
 from .calls import Handler, Operation
 from .control import control_routes
 from .exchange import Exchange
 from .gate import OUTER_SEND, Gate
-from .rest import account, events, history, markets, reference, series, trading
+from .rest import (
+    account,
+    events,
+    funds,
+    history,
+    markets,
+    portfolio,
+    positions,
+    reference,
+    series,
+    trading,
+)
 
 PREFIX = "/trade-api/v2"
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 READ = ("read",)
 WRITE = ("write", "write::trade")
+ONE_ORDER = COSTS["GET", "/portfolio/orders/:order_id"]
 
 
 def _get(path: str, action: str, handler: Handler) -> Operation:
     return Operation("GET", path, action, handler)
+
+
+def _own(path: str, action: str, handler: Handler) -> Operation:
+    return Operation("GET", path, action, handler, READ)
 
 
 PUBLIC = [
@@ -74,15 +91,50 @@ PUBLIC = [
     ),
 ]
 PRIVATE = [
-    Operation("GET", "/account/limits", "GetAccountApiLimits", account.limits, READ),
+    _own("/account/limits", "GetAccountApiLimits", account.limits),
+    _own("/api_keys", "GetApiKeys", account.api_keys),
     Operation(
         "GET",
         "/portfolio/balance",
         "GetBalance",
-        account.balance,
+        funds.balance,
         ("read", "read::portfolio_balance"),
         bucket="balance",
         cost=1,
+    ),
+    _own("/portfolio/positions", "GetPositions", positions.positions),
+    _own("/portfolio/fills", "GetFills", portfolio.fills),
+    _own("/portfolio/settlements", "GetSettlements", portfolio.settlements),
+    _own("/portfolio/orders", "GetOrders", portfolio.orders),
+    Operation(
+        "GET", "/portfolio/orders/{order_id}", "GetOrder", portfolio.order, READ, cost=ONE_ORDER
+    ),
+    _own("/historical/fills", "GetFillsHistorical", portfolio.archived_fills),
+    _own("/historical/orders", "GetHistoricalOrders", portfolio.archived_orders),
+    _own("/historical/positions", "GetHistoricalPositions", positions.archived_positions),
+    _own("/portfolio/deposits", "GetDeposits", funds.deposits),
+    _own("/portfolio/withdrawals", "GetWithdrawals", funds.withdrawals),
+    _own("/portfolio/subaccounts/balances", "GetSubaccountBalances", funds.subaccount_balances),
+    _own("/portfolio/subaccounts/transfers", "GetSubaccountTransfers", funds.subaccount_transfers),
+    _own(
+        "/portfolio/intra_exchange_instance_transfers",
+        "GetIntraExchangeInstanceTransfers",
+        funds.shard_transfers,
+    ),
+    _own(
+        "/portfolio/intra_exchange_instance_transfers/{transfer_id}",
+        "GetIntraExchangeInstanceTransfer",
+        funds.shard_transfer,
+    ),
+    _own(
+        "/portfolio/summary/total_resting_order_value",
+        "GetPortfolioRestingOrderTotalValue",
+        funds.institutions_only,
+    ),
+    _own(
+        "/portfolio/target_balance_allocation",
+        "GetTargetBalanceAllocation",
+        funds.institutions_only,
     ),
     *(
         Operation(method, path, "LegacyOrder", account.legacy_order, WRITE, bucket="write")

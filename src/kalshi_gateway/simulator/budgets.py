@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import refusals
-from .accounts import Account
+from .accounts import Member
 
 DEFAULT_COST = 10
 
@@ -84,18 +84,18 @@ class Limits:
     unsigned: Tier = UNSIGNED
     _levels: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
-    def tier(self, account: Account | None) -> Tier:
+    def tier(self, member: Member | None) -> Tier:
         """The tier of a member; callers without a name share what their address gets."""
-        return self.unsigned if account is None else self.tiers[account.tier]
+        return self.unsigned if member is None else self.tiers[member.tier]
 
     def charge(
-        self, account: Account | None, address: str, name: BucketName, cost: int, elapsed: float
+        self, member: Member | None, address: str, name: BucketName, cost: int, elapsed: float
     ) -> None:
         """Take the cost out of a bucket, or refuse; a refusal costs nothing."""
         if not self.on:
             return
-        bucket: Bucket = getattr(self.tier(account), name)
-        owner = (address if account is None else account.user_id, name)
+        bucket: Bucket = getattr(self.tier(member), name)
+        owner = (address if member is None else member.user_id, name)
         level, since = self._levels.get(owner, (float(bucket.bucket_capacity), elapsed))
         refilled = level + max(elapsed - since, 0) * bucket.refill_rate
         level = min(refilled, float(bucket.bucket_capacity))
@@ -104,16 +104,16 @@ class Limits:
             raise TOO_MANY[self.refusal]()
         self._levels[owner] = (level - cost, elapsed)
 
-    def describe(self, account: Account) -> dict[str, Any]:
+    def describe(self, member: Member) -> dict[str, Any]:
         """What GET /account/limits says."""
-        tier = self.tiers[account.tier]
+        tier = self.tiers[member.tier]
         return {
             "grants": [],
             "read": {
                 "bucket_capacity": tier.read.bucket_capacity,
                 "refill_rate": tier.read.refill_rate,
             },
-            "usage_tier": account.tier,
+            "usage_tier": member.tier,
             "write": {
                 "bucket_capacity": tier.write.bucket_capacity,
                 "refill_rate": tier.write.refill_rate,

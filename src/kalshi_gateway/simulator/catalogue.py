@@ -1,6 +1,6 @@
 """Everything listed on the exchange, and the ways it changes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import prices, times, wire
@@ -51,6 +51,8 @@ class Catalogue:
         self.books: dict[str, dict[str, Any]] = {}
         self.candles: dict[tuple[str, int], list[dict[str, Any]]] = {}
         self.listed_events = {combo: Shelf(event_by_creation) for combo in (0, 1)}
+        # Told of every market whose status has changed.
+        self.followers: list[Callable[[MarketEntry], None]] = []
         self._updated: dict[int, Shelf[MarketEntry]] | None = None
         self._cutoff_us = cutoff_us
 
@@ -218,6 +220,9 @@ class Catalogue:
         self._take_down(entry)
         entry.change(fields)
         self._put_up(entry)
+        if "status" in fields:
+            for follower in self.followers:
+                follower(entry)
         return entry
 
     def change_event(self, ticker: str, **fields: Any) -> EventEntry:

@@ -6,12 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from . import recordings, times
+from .accounts import Members
 from .budgets import Limits
 from .catalogue import Catalogue
 from .clock import Clock, utc_now
 from .counters import Counters
+from .desk import Desk
 from .faults import Faults
 from .generator import Generator
+from .lag import Lag
+from .ledger import Ledger
 from .life import Life
 from .reference import Reference
 from .signatures import Keys
@@ -19,6 +23,8 @@ from .tape import Tape
 
 # The live tier reached back some 60 days (production, 2026-09).
 LIVE_FOR = timedelta(days=60)
+# Orders leave it after two weeks (production, 2026-09).
+ORDERS_LIVE_FOR = timedelta(days=14)
 
 
 class Exchange:
@@ -30,9 +36,17 @@ class Exchange:
         midnight = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
         self.catalogue = Catalogue(self.clock, times.micros(midnight - LIVE_FOR))
         self.trades_cutoff_us = self.catalogue.cutoff_us
+        # How far the historical tier reaches over the cutoffs: both may know what lies there.
+        self.overlap_us = 0
+        self.orders_cutoff_us = times.micros(midnight - ORDERS_LIVE_FOR)
         self.faults = Faults(seed)
         self.counters = Counters()
-        self.keys = Keys()
+        self.members = Members()
+        self.keys = Keys(self.members)
+        self.ledger = Ledger(self.catalogue, self.members, self.clock, seed)
+        self.catalogue.followers.append(self.ledger.follow)
+        self.lag = Lag()
+        self.desk = Desk(self)
         self.limits = Limits()
         self.tape = Tape(self.catalogue, seed, self.clock.micros())
         self.reference = Reference(self.catalogue)
@@ -58,6 +72,11 @@ class Exchange:
         exchange = cls(now=now)
         recordings.load(exchange, directory)
         return exchange
+
+    def archive(self, before_us: int) -> None:
+        """Move whatever ended before a moment into the historical tier."""
+        self.catalogue.cutoff_us = before_us
+        self.trades_cutoff_us = self.orders_cutoff_us = before_us
 
     def step(self, n: int = 1) -> None:
         """Let so many moments of the exchange's life pass; recorded ones have none."""

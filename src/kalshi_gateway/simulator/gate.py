@@ -124,11 +124,11 @@ class Gate:
 
     def _charge(self, key: Key | None, scope: Scope) -> None:
         exchange, operation = self.exchange, self.operation
-        account = None if key is None else key.account
+        member = None if key is None else key.member
         address = scope["client"][0] if scope.get("client") else ""
         try:
             exchange.limits.charge(
-                account, address, operation.bucket, operation.cost, exchange.clock.elapsed()
+                member, address, operation.bucket, operation.cost, exchange.clock.elapsed()
             )
         except refusals.Refused:
             exchange.counters.refused += 1

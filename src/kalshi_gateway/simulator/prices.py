@@ -5,6 +5,7 @@ from functools import cache
 from .wire import PriceRange
 
 DOLLAR = 10_000
+MICRO = 1_000_000  # of a dollar; a price times a count is a whole number of them
 
 
 @cache
@@ -15,7 +16,27 @@ def dollars(ten_thousandths: int) -> str:
 
 def contracts(hundredths: int) -> str:
     """Two decimals, as the exchange prints counts."""
+    if hundredths < 0:
+        return "-" + contracts(-hundredths)
     return f"{hundredths // 100}.{hundredths % 100:02d}"
+
+
+def six_decimals(millionths: int) -> str:
+    """Money to the millionth, as the exchange prints costs and fees."""
+    sign, whole = ("-", -millionths) if millionths < 0 else ("", millionths)
+    return f"{sign}{whole // MICRO}.{whole % MICRO:06d}"
+
+
+def four_decimals(millionths: int) -> str:
+    """Money to the ten-thousandth, as the exchange prints balances."""
+    return six_decimals(millionths)[:-2]
+
+
+def millionths(text: str) -> int:
+    """The money a text says, to the millionth."""
+    whole, _, rest = text.removeprefix("-").partition(".")
+    amount = int(whole) * MICRO + int(rest[:6].ljust(6, "0") or 0)
+    return -amount if text.startswith("-") else amount
 
 
 def ten_thousandths(text: str) -> int:

@@ -47,8 +47,18 @@ def invalid(details: str) -> Refused:
 
 
 def permission_denied() -> Refused:
-    """403 for a key without the scope."""
+    """403 for a key without the scope, and for what is not offered to a member."""
     return enveloped(403, "permission_denied")
+
+
+def restricted() -> Refused:
+    """403 for a key of one subaccount that asks for another (docs, 2026-08)."""
+    return enveloped(403, "permission_denied", "this API key is restricted to a single sub-account")
+
+
+def insufficient_balance() -> Refused:
+    """400 for want of money on the one shard that counts (demo, 2026-06)."""
+    return enveloped(400, "insufficient_balance")
 
 
 def unauthenticated(details: str) -> Refused:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from . import refusals
-from .accounts import Account
+from .accounts import Member, Members
 
 PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 # Salt as long as the digest, as every official client signs; others are refused.
@@ -27,8 +27,11 @@ class Key:
 
     key_id: str
     public_key: PublicKey
-    account: Account
-    scopes: frozenset[str]
+    member: Member
+    scopes: tuple[str, ...]
+    name: str = ""
+    # The one subaccount it may be used for; None for all.
+    subaccount: int | None = None
 
     def allows(self, scope: str) -> bool:
         """Whether a scope is granted, itself or by its parent."""
@@ -38,7 +41,8 @@ class Key:
 class Keys:
     """The keys the exchange knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, members: Members) -> None:
+        self.members = members
         self._keys: dict[str, Key] = {}
 
     def register(
@@ -47,9 +51,12 @@ class Keys:
         public_key: PublicKey | bytes | str,
         tier: str = "basic",
         scopes: Iterable[str] = ("read", "write"),
-        account: Account | None = None,
+        member: Member | None = None,
+        *,
+        name: str = "",
+        subaccount: int | None = None,
     ) -> Key:
-        """Know a public key (an object or PEM); without an account it gets one of its own."""
+        """Know a public key (an object or PEM); without a member it makes one of the tier."""
         if isinstance(public_key, str):
             public_key = public_key.encode()
         if isinstance(public_key, bytes):
@@ -57,8 +64,9 @@ class Keys:
             if not isinstance(loaded, rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
                 raise ValueError("a key is RSA or Ed25519")
             public_key = loaded
-        owner = account or Account(user_id=f"user-{key_id}", tier=tier)
-        key = Key(key_id, public_key, owner, frozenset(scopes))
+        if member is None:
+            member = self.members.add(Member(user_id=f"user-{key_id}", tier=tier))
+        key = Key(key_id, public_key, member, tuple(scopes), name, subaccount)
         self._keys[key_id] = key
         return key
 
@@ -67,7 +75,10 @@ class Keys:
         kind: Literal["rsa", "ed25519"] = "rsa",
         tier: str = "basic",
         scopes: Iterable[str] = ("read", "write"),
-        account: Account | None = None,
+        member: Member | None = None,
+        *,
+        name: str = "",
+        subaccount: int | None = None,
     ) -> tuple[str, str]:
         """A new key pair: its id, and the private key as PEM in the form the exchange gives out."""
         key_id = str(uuid.uuid4())
@@ -78,13 +89,18 @@ class Keys:
         else:
             private = ed25519.Ed25519PrivateKey.generate()
             form = serialization.PrivateFormat.PKCS8
-        self.register(key_id, private.public_key(), tier, scopes, account)
+        public = private.public_key()
+        self.register(key_id, public, tier, scopes, member, name=name, subaccount=subaccount)
         pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
         return key_id, pem.decode()
 
     def revoke(self, key_id: str) -> None:
         """Forget a key."""
         del self._keys[key_id]
+
+    def of(self, member: Member) -> list[Key]:
+        """A member's keys, oldest first."""
+        return [key for key in self._keys.values() if key.member is member]
 
     def find(self, key_id: str) -> Key | None:
         """A key by its id."""

@@ -1,18 +1,33 @@
-"""What members ask about themselves, and what the exchange tells everyone about costs."""
-
-from decimal import Decimal
+"""What members ask about their budgets and keys, and what the exchange tells all about costs."""
 
 from kalshi_gateway.simulator import refusals, wire
-from kalshi_gateway.simulator.accounts import Account
 from kalshi_gateway.simulator.budgets import COSTS, DEFAULT_COST
 from kalshi_gateway.simulator.calls import Answer, Call
+from kalshi_gateway.simulator.times import SECOND
+
+from .private import member_of, whole_member
 
 PREFIX = "/trade-api/v2"
 
 
 async def limits(call: Call) -> Answer:
     """The member's budget."""
-    return Answer(wire.encode(call.exchange.limits.describe(_account(call))))
+    return Answer(wire.encode(call.exchange.limits.describe(member_of(call))))
+
+
+async def api_keys(call: Call) -> Answer:
+    """The member's keys, and until when the exchange knows where he is."""
+    member = whole_member(call)
+    rows = []
+    for key in call.exchange.keys.of(member):
+        row: dict[str, object] = {"api_key_id": key.key_id, "name": key.name, "scopes": key.scopes}
+        if key.subaccount is not None:
+            row["subaccount"] = key.subaccount
+        rows.append(row)
+    body: dict[str, object] = {"api_keys": rows}
+    if member.attested_us is not None:
+        body["api_key_region_expiration_ts"] = member.attested_us // SECOND
+    return Answer(wire.encode(body))
 
 
 async def endpoint_costs(call: Call) -> Answer:
@@ -27,31 +42,6 @@ async def endpoint_costs(call: Call) -> Answer:
     return Answer(wire.encode({"default_cost": DEFAULT_COST, "endpoint_costs": costs}))
 
 
-async def balance(call: Call) -> Answer:
-    """The member's money: of all shards, or of one."""
-    account, index = _account(call), call.integer("exchange_index")
-    held = {
-        shard: amount
-        for shard, amount in sorted(account.balance_ten_thousandths.items())
-        if index in (None, shard)
-    }
-    total = sum(held.values())
-    return Answer(
-        wire.encode(
-            {
-                "balance": total // 100,  # cents, truncated
-                "balance_breakdown": [
-                    {"balance": _dollars(amount), "exchange_index": shard}
-                    for shard, amount in held.items()
-                ],
-                "balance_dollars": _dollars(total),
-                "portfolio_value": account.portfolio_value_cents,
-                "updated_ts": call.now_us // 1_000_000,
-            }
-        )
-    )
-
-
 async def legacy_order(call: Call) -> Answer:
     """Order writes of the first version are gone."""
     raise refusals.legacy_order()
@@ -60,13 +50,3 @@ async def legacy_order(call: Call) -> Answer:
 async def unknown(call: Call) -> Answer:
     """Nothing here."""
     raise refusals.not_found()
-
-
-def _dollars(ten_thousandths: int) -> str:
-    return str(Decimal(ten_thousandths).scaleb(-4))
-
-
-def _account(call: Call) -> Account:
-    if call.key is None:
-        raise refusals.signature_missing()
-    return call.key.account

@@ -9,18 +9,15 @@ from .markets import listed
 from .trading import candle_rows, listed_trades
 
 ARCHIVED = ("archived",)
-# Orders leave the live tier after two weeks (production, 2026-09).
-ORDERS_LIVE_FOR = 14 * times.DAY
 
 
 async def cutoff(call: Call) -> Answer:
     """Where the live tier begins."""
     settled = times.rfc3339(call.exchange.catalogue.cutoff_us)
-    midnight = call.now_us - call.now_us % times.DAY
     body = {
         "market_positions_last_updated_ts": settled,
         "market_settled_ts": settled,
-        "orders_updated_ts": times.rfc3339(midnight - ORDERS_LIVE_FOR),
+        "orders_updated_ts": times.rfc3339(call.exchange.orders_cutoff_us),
         "trades_created_ts": times.rfc3339(call.exchange.trades_cutoff_us),
     }
     return Answer(wire.encode(body))

@@ -33,7 +33,8 @@ async def schedule(call: Call) -> Answer:
 
 async def user_data_timestamp(call: Call) -> Answer:
     """Up to when members' own data is current."""
-    return _given(call, lambda: {"as_of_time": times.rfc3339(call.now_us - DELAY_US)})
+    behind = max(DELAY_US, call.exchange.lag.longest_us)
+    return _given(call, lambda: {"as_of_time": times.rfc3339(call.now_us - behind)})
 
 
 async def tags_by_categories(call: Call) -> Answer:
