@@ -1,8 +1,9 @@
 """The engine; advisory locks; COPY."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b
+from struct import pack
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 import asyncpg
@@ -97,6 +98,7 @@ class Database:
             max_size=connections,
             server_settings=settings,
             timeout=ACQUIRE_SECONDS,
+            init=_teach_search_words,
         )
         try:
             async with pool:
@@ -168,15 +170,7 @@ async def leadership(
     Whoever leads writes over this very connection: if it breaks, the lock is gone and so is the
     way to write, and nobody writes who no longer leads.
     """
-    conn = await asyncpg.connect(
-        driver_url(url),
-        timeout=ACQUIRE_SECONDS,
-        server_settings={
-            "application_name": f"kalshi-gateway {job}",
-            **KEEPALIVES,
-            **(settings or {}),
-        },
-    )
+    conn = await alone(url, f"kalshi-gateway {job}", {**KEEPALIVES, **(settings or {})})
     try:
         led = await conn.fetchval("SELECT pg_try_advisory_lock($1)", lock_key(job))
         yield conn if led else None
@@ -184,6 +178,43 @@ async def leadership(
         await conn.execute("SELECT pg_advisory_unlock_all()")
     finally:
         conn.terminate()
+
+
+async def alone(
+    url: str, name: str = "kalshi-gateway", settings: Mapping[str, str] | None = None
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection outside the pool, known to the server by that name; the caller closes it."""
+    conn = await asyncpg.connect(
+        driver_url(url),
+        timeout=ACQUIRE_SECONDS,
+        server_settings={"application_name": name, **(settings or {})},
+    )
+    await _teach_search_words(conn)
+    return conn
+
+
+async def _teach_search_words(conn: Driver) -> None:
+    """Let a connection write words as a tsvector, which the driver alone cannot do by COPY."""
+    await conn.set_type_codec(
+        "tsvector",
+        schema="pg_catalog",
+        format="binary",
+        encoder=_tsvector,
+        decoder=_words,
+    )
+
+
+# Postgres's own binary form, `tsvectorsend`: a count, then each word with NUL and no positions. Of
+# words that are not in order it makes them so; they must differ.
+_WORD_END = "\0\0\0"
+
+
+def _tsvector(words: Sequence[str]) -> bytes:
+    return pack("!i", len(words)) + "".join([word + _WORD_END for word in words]).encode()
+
+
+def _words(tsvector: bytes) -> list[str]:
+    return tsvector[4:].decode().split(_WORD_END)[:-1]
 
 
 def lock_key(name: str) -> int:

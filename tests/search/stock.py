@@ -16,10 +16,8 @@ async def put(database: Database, *markets: wire.Market) -> None:
     await store(database, *markets)
     await note_all_walked(database)
     async with database.driver() as conn:
-        texts = await conn.fetchval(
-            "SELECT array_agg(array_to_string(tsvector_to_array(search), ' ')) FROM instruments"
-        )
-        await vocabulary.learn(conn, vocabulary.heard(texts))
+        found_by = await conn.fetch("SELECT tsvector_to_array(search) FROM instruments")
+        await vocabulary.learn(conn, vocabulary.heard(row[0] for row in found_by))
 
 
 def titled(ticker: str, title: str, **fields: Any) -> wire.Market:

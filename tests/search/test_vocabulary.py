@@ -32,7 +32,7 @@ async def test_the_writer_learns_what_it_stores(database_url: str, database: Dat
         )
         known = await conn.fetchval("SELECT array_agg(word) FROM vocabulary")
         rows = await conn.fetch("SELECT word, trigram FROM vocabulary_trigrams")
-    assert set(known) == vocabulary.heard(stored)
+    assert set(known) == vocabulary.heard([stored])
     assert not any(char.isdigit() for word in known for char in word)
     trigrams: dict[str, list[str]] = {}
     for row in rows:

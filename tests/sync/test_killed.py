@@ -16,7 +16,7 @@ from .outages import all_known, eventually, is_waiting, listening, writer_proces
 #: What makes the writer wait at that moment, and the statement at which it does.
 MOMENTS = {
     "marking events": ("events", "UPDATE events SET digest"),
-    "storing markets": ("instruments", "INSERT INTO instruments"),
+    "storing markets": ("instruments", "COPY"),
     "adding up": ("events", "UPDATE events e SET"),
     "noting the page": ("catalogue_walks", "UPDATE catalogue_walks"),
 }

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from kalshi_gateway.db import Driver, leadership
+from kalshi_gateway.db import Driver, alone, leadership
 from kalshi_gateway.kalshi.drift import Drift
 from kalshi_gateway.markets import sync
 from kalshi_gateway.markets.catalogue import Catalogue
@@ -35,7 +35,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def conn(database_url: str) -> AsyncIterator[Driver]:
-    conn = await asyncpg.connect(database_url)
+    conn = await alone(database_url)
     yield conn
     await conn.close()
 
@@ -168,7 +168,7 @@ async def test_of_many_writers_at_once_the_latest_word_holds(
     random.Random(5).shuffle(ages)
 
     async def one(age: int) -> None:
-        other = await asyncpg.connect(database_url)
+        other = await alone(database_url)
         try:
             await save(other, Catalogue(Drift()), f"0.{age:02}", NOW + timedelta(seconds=age))
         finally:

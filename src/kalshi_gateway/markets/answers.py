@@ -24,7 +24,7 @@ class MarketList:
     meta: Meta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class MarketDetail(Market):
     """One market with its rules."""
 

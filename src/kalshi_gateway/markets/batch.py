@@ -1,6 +1,6 @@
 """One page of the exchange on its way into a table, and what becomes of its rows."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -30,6 +30,11 @@ class Kind:
     key: str
     stage: Stage
 
+    @property
+    def found_by(self) -> int:
+        """Where a record has the words it is found by."""
+        return self.stage.columns.index("search")
+
 
 SERIES_KIND = Kind("/series", "series", "ticker", SERIES)
 EVENT_KIND = Kind("/events", "events", "event_ticker", EVENTS)
@@ -55,6 +60,9 @@ class Batch:
     refused: list[str] = field(default_factory=list)
     #: Records that came too late: what is stored was asked for after them.
     overtaken: set[str] = field(default_factory=set)
+    #: Words that need not be learnt, and those that were.
+    known_words: Set[str] = frozenset()
+    heard: set[str] = field(default_factory=set)
     #: What the rows change in other tables, in the same transaction.
     spread: Callable[[Driver], Awaitable[None]] = nothing
     keep: Callable[[], None] = lambda: None
@@ -67,38 +75,24 @@ class Batch:
         """Store whatever can be stored; inside the caller's transaction."""
         if not self.records:
             return
-        self.refused = await _store(conn, self.kind, self.records)
+        await self._store(conn, self.records)
         for key in self.refused:
             del self.records[key]
         self.set_aside += len(self.refused)
-        rows = await conn.fetch(
-            f"SELECT {self.kind.key} FROM {self.kind.table}"
-            f" WHERE {self.kind.key} = ANY($1) AND as_of > $2",
-            list(self.records),
-            self.as_of,
-        )
-        self.overtaken = {row[0] for row in rows}
         await self.spread(conn)
-        searched = self.kind.stage.columns.index("search")
-        texts = (record[searched] for record in self.records.values())
-        await vocabulary.learn(conn, vocabulary.heard(texts))
+        found_by = [record[self.kind.found_by] for record in self.records.values()]
+        self.heard = vocabulary.heard(found_by) - self.known_words
+        if self.heard:
+            await vocabulary.learn(conn, self.heard)
 
-
-async def _store(conn: Driver, kind: Kind, records: Mapping[str, Record]) -> list[str]:
-    """Store all, or, where one of them cannot be, all but those; their keys."""
-    try:
-        async with conn.transaction():
-            await kind.stage.save(conn, records.values())
-    except UNSTORABLE:
-        keys = list(records)
-        if len(keys) == 1:
-            return keys
-        refused = []
-        for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
-            lost = await _store(conn, kind, {key: records[key] for key in half})
-            if len(lost) < len(half):
-                # They are stored, and need not be stored once more with the next half.
-                await conn.execute(f"DELETE FROM incoming_{kind.table}")
-            refused += lost
-        return refused
-    return []
+    async def _store(self, conn: Driver, records: Mapping[str, Record]) -> None:
+        """Store all, or, where one of them cannot be, all but those."""
+        try:
+            self.overtaken |= await self.kind.stage.save(conn, records.values())
+        except UNSTORABLE:
+            keys = list(records)
+            if len(keys) == 1:
+                self.refused += keys
+                return
+            for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+                await self._store(conn, {key: records[key] for key in half})

@@ -61,6 +61,7 @@ class Catalogue:
         self._series: dict[str, Series] = {}
         self._families: dict[str, Family] = {}
         self._settled: set[str] = set()
+        self._words: set[str] = set()
         #: Events that markets name and nobody has shown us yet, or whose series was renamed.
         self.wanted_events = Wanted()
         #: Markets to be read again: renamed, turned by the clock, or gone from where they were.
@@ -117,7 +118,7 @@ class Catalogue:
 
     async def series(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:
         """A page of series, and what it changes for their events."""
-        batch = Batch(SERIES_KIND, as_of)
+        batch = Batch(SERIES_KIND, as_of, known_words=self._words)
         fresh: dict[str, Series] = {}
         digests: dict[str, int] = {}
         for raw, digest in await self._new(rows, batch, _named, self._series_digests):
@@ -151,7 +152,7 @@ class Catalogue:
 
     async def events(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:
         """A page of events, and what it changes for their markets."""
-        batch = Batch(EVENT_KIND, as_of)
+        batch = Batch(EVENT_KIND, as_of, known_words=self._words)
         fresh: dict[str, Family] = {}
         digests: dict[str, int] = {}
         for raw, digest in await self._new(rows, batch, _named_event, self._event_digests):
@@ -188,7 +189,7 @@ class Catalogue:
 
     async def markets(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:
         """A page of markets."""
-        batch = Batch(MARKET_KIND, as_of)
+        batch = Batch(MARKET_KIND, as_of, known_words=self._words)
         digests: dict[str, int] = {}
         named_by: dict[str, Family | None] = {}
         for raw, digest in await self._new(rows, batch, _named, self._digests):
@@ -258,6 +259,7 @@ class Catalogue:
         """Remember what was stored as it is stored, and nothing of what was not."""
         for key in batch.refused:
             self._drift.note(batch.kind.endpoint, batch.kind.key, "set_aside", key)
+        self._words |= batch.heard
         _forget(known, [*batch.overtaken, *batch.refused])
         kept = [key for key in batch.records if key not in batch.overtaken]
         known.update({key: digests[key] for key in kept})

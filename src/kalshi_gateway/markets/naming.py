@@ -43,6 +43,11 @@ def clean(text: str | None) -> str | None:
     """The text as one line without markup, invisible characters and stray punctuation."""
     if not text:
         return None
+    if "**" in text or "  " in text:
+        # What most titles with markup need is quickly done, and nearly always all there is to do.
+        text = " ".join(text.replace("**", "").split())
+        if not text:
+            return None
     if (
         (text[0].isalnum() or text[0] in "$<>")
         and text[-1] not in _EDGES

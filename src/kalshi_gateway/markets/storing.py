@@ -1,10 +1,11 @@
-"""Rows on their way into the catalogue's tables: one COPY and one upsert per batch."""
+"""Rows on their way into the catalogue's tables: new ones by COPY, others by one upsert."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import Table
 
@@ -15,7 +16,7 @@ from kalshi_gateway.units import centicontracts, microdollars, moment, to_json
 
 from .family import Event, Series
 from .market import Family, change, from_wire, rules_from_wire
-from .words import words
+from .words import ticker_words, words
 
 #: Part of every digest: raise it when the same row of the exchange shall read differently.
 RENDERING = b"1"
@@ -29,40 +30,54 @@ def digest(raw: msgspec.Raw | bytes) -> int:
 
 
 class Stage:
-    """The way into one table: its columns, and a temporary table of the same shape.
+    """The way into one table: its columns, the first of them its key."""
 
-    Search words arrive as one text with blanks between them: COPY's binary form has no tsvector,
-    and an array of texts costs three times as much to write.
-    """
-
-    def __init__(self, table: Table, key: str, columns: Sequence[str]) -> None:
+    def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
+        self._table = table.name
         self._incoming = f"incoming_{table.name}"
-        plain = ", ".join(c if c != "search" else "NULL::text AS search" for c in columns)
+        key, listed = columns[0], ", ".join(columns)
+        self._standing = f"SELECT {key} FROM {table.name} WHERE {key} = ANY($1)"
         self._create = (
             f"CREATE TEMP TABLE IF NOT EXISTS {self._incoming} ON COMMIT DELETE ROWS "
-            f"AS SELECT {plain} FROM {table.name} WITH NO DATA"
+            f"AS SELECT {listed} FROM {table.name} WITH NO DATA"
         )
-        words = "array_to_tsvector(string_to_array(search, ' '))"
-        taken = ", ".join(c if c != "search" else words for c in columns)
+        self._clear = f"DELETE FROM {self._incoming}"
         kept = ", ".join(f"{c} = excluded.{c}" for c in columns if c != key)
         self._upsert = (
-            f"INSERT INTO {table.name} ({', '.join(columns)}) "
-            f"SELECT {taken} FROM {self._incoming} ORDER BY {key} "
+            f"INSERT INTO {table.name} ({listed}) "
+            f"SELECT {listed} FROM {self._incoming} ORDER BY {key} "
             f"ON CONFLICT ({key}) DO UPDATE SET {kept} "
-            f"WHERE {table.name}.as_of <= excluded.as_of"
+            f"WHERE {table.name}.as_of <= excluded.as_of RETURNING {key}"
         )
 
-    async def save(self, conn: Driver, records: Iterable[Record]) -> None:
-        """Keep each record unless what we have is newer; inside the caller's transaction."""
+    async def save(self, conn: Driver, records: Collection[Record]) -> set[str]:
+        """Keep all, or none if it raises; the keys of which something newer is kept.
+
+        A row that is certainly new goes straight into the table, at half the price of an upsert.
+        """
+        standing = {row[0] for row in await conn.fetch(self._standing, [r[0] for r in records])}
+        try:
+            async with conn.transaction():
+                if new := [record for record in records if record[0] not in standing]:
+                    await conn.copy_records_to_table(self._table, records=new, columns=self.columns)
+                return await self._renew(conn, [r for r in records if r[0] in standing])
+        except asyncpg.UniqueViolationError:  # somebody else was told of one of them just now
+            async with conn.transaction():
+                return await self._renew(conn, records)
+
+    async def _renew(self, conn: Driver, records: Collection[Record]) -> set[str]:
+        if not records:
+            return set()
         await conn.execute(self._create)
+        await conn.execute(self._clear)
         await conn.copy_records_to_table(self._incoming, records=records, columns=self.columns)
-        await conn.execute(self._upsert)
+        kept = {row[0] for row in await conn.fetch(self._upsert)}
+        return {record[0] for record in records} - kept
 
 
 MARKETS = Stage(
     tables.instruments,
-    "ticker",
     (
         "ticker",
         "event_ticker",
@@ -88,7 +103,6 @@ MARKETS = Stage(
 
 EVENTS = Stage(
     tables.events,
-    "event_ticker",
     (
         "event_ticker",
         "series_ticker",
@@ -104,7 +118,6 @@ EVENTS = Stage(
 
 SERIES = Stage(
     tables.series,
-    "ticker",
     (
         "ticker",
         "title",
@@ -122,7 +135,9 @@ SERIES = Stage(
 def market_record(row: wire.Market, family: Family, row_digest: int, as_of: datetime) -> Record:
     """The exchange's market as a record for `MARKETS`."""
     market = from_wire(row, family, as_of)
-    own = words(market.ticker, market.title, market.outcome)
+    # An event's words include those of its ticker; who has no event has none of them.
+    named = ticker_words(market.ticker, market.event_ticker if family.words else market.ticker)
+    own = words(market.title, market.outcome)
     return (
         market.ticker,
         market.event_ticker,
@@ -139,7 +154,7 @@ def market_record(row: wire.Market, family: Family, row_digest: int, as_of: date
         market.open_time,
         market.close_time,
         # dict, not set: the order in which a row was written does not change what it says
-        " ".join(dict.fromkeys([*own, *family.words])),
+        list(dict.fromkeys([*named, *own, *family.words])),
         to_json(market).decode(),
         to_json(rules_from_wire(row))[1:-1].decode(),
         row_digest,
@@ -155,7 +170,7 @@ def event_record(event: Event, found_by: list[str], row_digest: int, as_of: date
         event.title,
         event.sub_title,
         event.category,
-        " ".join(found_by),
+        found_by,
         to_json(event).decode(),
         row_digest,
         as_of,
@@ -170,7 +185,7 @@ def series_record(series: Series, found_by: list[str], row_digest: int, as_of: d
         series.category,
         list(series.categories),
         list(series.tags),
-        " ".join(found_by),
+        found_by,
         to_json(series).decode(),
         row_digest,
         as_of,

@@ -64,9 +64,9 @@ _ALIKE = """
 """
 
 
-def heard(texts: Iterable[str]) -> set[str]:
+def heard(documents: Iterable[Iterable[str]]) -> set[str]:
     """The words worth knowing among all those of some documents."""
-    found = {word for text in texts for word in text.split(" ")}
+    found: set[str] = set().union(*documents)
     return {word for word in found if WORD.fullmatch(word)}
 
 

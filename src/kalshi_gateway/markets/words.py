@@ -62,6 +62,15 @@ def words(*texts: str | None) -> list[str]:
     return list(found)[:MOST_WORDS]
 
 
+def ticker_words(ticker: str, event_ticker: str) -> list[str]:
+    """What a market's ticker says beyond its event's: all of it as one word, and its last part."""
+    if not ticker.startswith(event_ticker + "-"):
+        return list(_words(ticker))
+    folded = ticker.lower()
+    whole = [folded[:LONGEST_WORD]] if _is_ticker(folded) else []
+    return whole + list(_words(ticker[len(event_ticker) + 1 :]))
+
+
 def typed(text: str) -> list[str]:
     """The different words of a search, as far as they are typed; a ticker is one word."""
     found: dict[str, None] = {}
@@ -115,7 +124,8 @@ def _cut(folded: str) -> dict[str, None]:
     """The words, as the keys of a dict, which keep their order."""
     if folded.isascii():
         folded = folded.encode().translate(_APART).decode()
-    chunks = folded.replace("_", " ").split()
+    # At the end of a word a comma joins nothing, and most titles have no other.
+    chunks = folded.replace("_", " ").replace(", ", " ").split()
     # Nearly always these are the words: the regular expressions, slower, are for the rest.
     if "".join(chunks).isalnum() and max(map(len, chunks)) <= LONGEST_WORD:
         return dict.fromkeys(chunks)
