@@ -180,7 +180,7 @@ async def test_the_answers_that_are_kept_take_bounded_memory(
 ) -> None:
     """The least recently asked for go first."""
     await client.get(paths[0])
-    layer = _layer(app)
+    layer = layer_of(app)
     layer._ready.most_bytes = 20_000
 
     for number in range(1, 40):
@@ -240,7 +240,7 @@ async def _client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def _layer(app: FastAPI) -> hot.Hot:
+def layer_of(app: FastAPI) -> hot.Hot:
     """The layer itself, within the stack that the first request has built."""
     layer: Any = app.middleware_stack or app.build_middleware_stack()
     while not isinstance(layer, hot.Hot):
