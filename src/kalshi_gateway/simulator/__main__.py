@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--markets", type=int, default=2000, help="how many to invent")
+    parser.add_argument("--members", type=int, default=0, help="how many trade there by themselves")
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same exchange")
     parser.add_argument(
         "--recordings", type=Path, help="serve what was recorded there instead of inventing"
@@ -56,6 +57,8 @@ def describe(exchange: Exchange) -> str:
         f"{len(catalogue.series)} series, {len(catalogue.events)} events, "
         f"{len(catalogue.markets)} markets"
     )
+    if len(exchange.members):
+        has += f", {len(exchange.members)} members"
     if not exchange.set_aside:
         return has
     reasons = Counter(reason for _, _, reason in exchange.set_aside)
@@ -66,7 +69,7 @@ def describe(exchange: Exchange) -> str:
 def _exchange(options: argparse.Namespace) -> Exchange:
     if options.recordings is not None:
         return Exchange.recorded(options.recordings)
-    return Exchange.generated(options.markets, seed=options.seed)
+    return Exchange.generated(options.markets, seed=options.seed, members=options.members)
 
 
 if __name__ == "__main__":

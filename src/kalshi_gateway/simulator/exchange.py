@@ -17,9 +17,11 @@ from .generator import Generator
 from .lag import Lag
 from .ledger import Ledger
 from .life import Life
+from .past import Past
 from .reference import Reference
 from .signatures import Keys
 from .tape import Tape
+from .traders import Traders
 
 # The live tier reached back some 60 days (production, 2026-09).
 LIVE_FOR = timedelta(days=60)
@@ -57,13 +59,22 @@ class Exchange:
 
     @classmethod
     def generated(
-        cls, markets: int = 2000, *, seed: int = 1, now: Callable[[], datetime] | None = None
+        cls,
+        markets: int = 2000,
+        *,
+        seed: int = 1,
+        now: Callable[[], datetime] | None = None,
+        members: int = 0,
     ) -> "Exchange":
-        """An invented catalogue of so many markets, and a twentieth as many combos beside them."""
+        """An invented catalogue of so many markets, and a twentieth as many combos beside them.
+
+        Its members have a past and act by themselves; they get keys from `exchange.keys.issue`.
+        """
         exchange = cls(seed=seed, now=now)
         source = Generator(seed, exchange.clock.micros(), exchange.catalogue.cutoff_us)
         source.fill(exchange.catalogue, markets)
-        exchange._life = Life(exchange, source)
+        traders = Traders(exchange, Past(exchange).fill(members))
+        exchange._life = Life(exchange, source, traders)
         return exchange
 
     @classmethod

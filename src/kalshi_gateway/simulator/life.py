@@ -11,6 +11,7 @@ from .entries import MarketEntry
 from .generator import Generator
 from .prices import DOLLAR, contracts, dollars, hundredths, ten_thousandths
 from .tape import Trade, stepped
+from .traders import Traders
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -26,8 +27,9 @@ MOST_TRADED = 200
 class Life:
     """What goes on at an exchange, the same for the same seed and the same times."""
 
-    def __init__(self, exchange: "Exchange", source: Generator) -> None:
+    def __init__(self, exchange: "Exchange", source: Generator, traders: Traders) -> None:
         self.exchange = exchange
+        self.traders = traders
         self.catalogue = exchange.catalogue
         self.source = source
         self.rng = Random(f"{exchange.seed} life")
@@ -124,6 +126,7 @@ class Life:
         number = min(MOST_TRADED, max(len(open_markets) // 50, 1), len(open_markets))
         for entry in self.rng.sample(open_markets, number):
             self._trade_in(entry)
+        self.traders.step(self.steps, open_markets)
 
     def _trade_in(self, entry: MarketEntry) -> None:
         rng, grid = self.rng, entry.field("price_level_structure")
@@ -139,6 +142,7 @@ class Life:
             taker_bids=rng.random() < 0.5,
         )
         self.exchange.tape.print(entry, trade)
+        self.traders.share(entry, trade)
         grown = {
             name: contracts(hundredths(entry.field(name)) + added)
             for name, added in (
