@@ -336,17 +336,21 @@ def test_a_position_never_closed_stays_cheap_and_exact(trades: list[tuple[int, i
                     at=START + timedelta(minutes=2 * number + step),
                     contracts=Decimal(contracts) / 100,
                     yes_price=Decimal(price) / 10_000,
-                    fee=Decimal(0),
+                    fee=Decimal("0.013"),
                 )
             )
     hands = Hands()
     for one in fills:
         hands.buy(one)
 
-    book = replay(fills).book("A")
+    ledger = replay(fills)
 
+    book = ledger.book("A")
     assert book is not None
     assert abs(book.realized - hands.won) < Fraction(1, 10**50)
     assert abs(book.cost - hands.yes_cost) < Fraction(1, 10**50)
     assert book.realized - book.cost == hands.won - hands.yes_cost
     assert book.average.denominator <= 10**60
+    paid = [part for e in ledger.entries for part in (e.opening_fees, e.closing_fee) if part]
+    assert sum(paid, book.opening_fees or Fraction(0)) == hands.fees
+    assert all(part.denominator <= 10**60 for part in paid)

@@ -20,8 +20,8 @@ Kind = Literal["fill", "settlement"]
 ZERO = Fraction(0)
 ONE = Fraction(1)
 MICRODOLLARS_PER_DOLLAR = 1_000_000
-#: Beyond this an average price is rounded: its digits grow with every fill of a position that is
-#: never closed, and nobody sees the sixtieth.
+#: Beyond this an average is rounded: its digits grow with every fill of a position that is never
+#: closed, and nobody sees the sixtieth. What is closed and what is open stay exact together.
 FINEST = 10**60
 
 
@@ -92,7 +92,7 @@ class Book:
     @property
     def average_price(self) -> Fraction:
         """What one open contract cost, in the price of its side; 0 when nothing is open."""
-        return ONE - self.average if self.contracts < 0 else self.average
+        return _of_side(self.side, self.average)
 
     @property
     def cost(self) -> Fraction:
@@ -122,8 +122,9 @@ class Book:
         count, price = Fraction(execution.contracts), Fraction(execution.yes_price)
         fee = None if execution.fee is None else Fraction(execution.fee)
         side: Side = "yes" if count > 0 else "no"
-        self.bought[side] += abs(count)
-        self.spent[side] += abs(count) * (price if count > 0 else ONE - price)
+        size = abs(count)
+        self.bought[side] += size
+        self.spent[side] += size * _of_side(side, price)
         self.fills += 1
         self.first_at = self.first_at or execution.at
         return self._move(execution.at, "fill", count, price, fee)
@@ -147,29 +148,26 @@ class Book:
         price: Fraction,
         fee: Fraction | None,
     ) -> Entry:
-        held, realized, opened_at = self.contracts, self.realized, self.opened_at
-        closed = min(abs(held), abs(count)) if held * count < 0 else ZERO
-        released = _share(self.opening_fees, closed, abs(held))
+        side, whole, size = self.side, abs(self.contracts), abs(count)
+        closes = side is not None and side != side_of(count)
+        closed = min(whole, size) if closes else ZERO
+        average, opened_at = self.average, self.opened_at
         self.cash -= count * price
         self.contracts += count
         self._pay(fee)
-        if closed:
-            self.opening_fees = _less(self.opening_fees, released)
-        if held * self.contracts <= 0:  # nothing is left of what was open
-            self.average, self.opening_fees, self.opened_at = ZERO, ZERO, None
-        self._open(at, abs(count) - closed, price, _share(fee, abs(count) - closed, abs(count)))
-        proceeds = closed * (price if held > 0 else ONE - price)
+        released = self._close(closed, whole)
+        self._open(at, size - closed if closes else size, price, fee, size)
         return Entry(
             at=at,
             ticker=self.ticker,
             subaccount=self.subaccount,
             kind=kind,
-            side=side_of(held) if closed else None,
+            side=side if closed else None,
             closed=closed,
-            cost=proceeds - (self.realized - realized),
-            proceeds=proceeds,
+            cost=closed * _of_side(side, average) if closed else ZERO,
+            proceeds=closed * _of_side(side, price) if closed else ZERO,
             fee=fee,
-            closing_fee=fee if kind == "settlement" else _share(fee, closed, abs(count)),
+            closing_fee=fee if kind == "settlement" else _share(fee, closed, size),
             opening_fees=released,
             opened_at=opened_at if closed else None,
         )
@@ -177,19 +175,38 @@ class Book:
     def _pay(self, fee: Fraction | None) -> None:
         if fee is None:
             self.knows_fees = False
-        else:
+        elif fee:
             self.known_fees += fee
 
+    def _close(self, closed: Fraction, whole: Fraction) -> Fraction | None:
+        """Let go of some of what was open; the fees that their opening had cost."""
+        released = _share(self.opening_fees, closed, whole)
+        if closed == whole:
+            self.average, self.opening_fees, self.opened_at = ZERO, ZERO, None
+        elif closed and self.opening_fees is not None and released is not None:
+            self.opening_fees -= released
+        return released
+
     def _open(
-        self, at: datetime | None, opened: Fraction, price: Fraction, fee: Fraction | None
+        self,
+        at: datetime | None,
+        opened: Fraction,
+        price: Fraction,
+        fee: Fraction | None,
+        size: Fraction,
     ) -> None:
         """Mix newly opened contracts, which are in the count already, with what was open."""
         if not opened:
             return
         whole = abs(self.contracts)
-        self.average = _bounded((self.average * (whole - opened) + price * opened) / whole)
-        known = self.opening_fees is not None and fee is not None
-        self.opening_fees = (self.opening_fees or ZERO) + (fee or ZERO) if known else None
+        if opened == whole:
+            self.average = price
+        else:
+            mixed = (self.average * (whole - opened) + price * opened) / whole
+            self.average = _bounded(mixed)
+        paid = _share(fee, opened, size)
+        known = self.opening_fees is not None and paid is not None
+        self.opening_fees = (self.opening_fees or ZERO) + (paid or ZERO) if known else None
         self.opened_at = self.opened_at or at
 
 
@@ -220,18 +237,21 @@ def side_of(contracts: Fraction | Decimal) -> Side | None:
     return "yes" if contracts > 0 else "no"
 
 
-def _bounded(average: Fraction) -> Fraction:
-    if average.denominator <= FINEST:
-        return average
-    return Fraction(round(average * FINEST), FINEST)
+def _of_side(side: Side | None, yes_price: Fraction) -> Fraction:
+    """The price of one side, by that of YES."""
+    return ONE - yes_price if side == "no" else yes_price
+
+
+def _bounded(amount: Fraction) -> Fraction:
+    if amount.denominator <= FINEST:
+        return amount
+    return Fraction(round(amount * FINEST), FINEST)
 
 
 def _share(amount: Fraction | None, part: Fraction, whole: Fraction) -> Fraction | None:
     """The part of an amount that falls on some of the contracts; none falls on none."""
     if not part:
         return ZERO
-    return None if amount is None else amount * part / whole
-
-
-def _less(amount: Fraction | None, part: Fraction | None) -> Fraction | None:
-    return None if amount is None or part is None else amount - part
+    if amount is None or part == whole:
+        return amount
+    return _bounded(amount * part / whole)
