@@ -9,6 +9,7 @@ from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.faults import Fault
 
 from .asking import Signed, pages, walk
+from .members import a_market, a_member, asked, signed
 from .moments import Moment
 
 STATUS = "/exchange/status"
@@ -249,3 +250,47 @@ def test_a_fault_is_spent_after_its_last_request(exchange: Exchange) -> None:
     assert exchange.faults.take("GET /x", "/x", 0) == [fault]
     assert exchange.faults.take("GET /x", "/x", 0) == []
     assert exchange.faults.active == []
+
+
+async def test_accounts_can_change_their_shape(
+    client: httpx.AsyncClient, exchange: Exchange, moment: Moment
+) -> None:
+    """Rows of a page, one order, and an answer that is no list."""
+    a_market(exchange)
+    ada = a_member(exchange)
+    auth = signed(ada, moment)
+    exchange.desk.trade(ada.member, "KXCALM-26-A", "bid", "0.5000", "2")
+    order = exchange.desk.rest(ada.member, "KXCALM-26-A", "bid", "0.1000", "2")
+    exchange.faults.rows(missing=["fee_cost"], path="/portfolio/fills")
+    exchange.faults.rows(retyped={"position_fp": 2}, path="/portfolio/positions")
+    exchange.faults.rows(unknown={"colour": "red"}, path="/portfolio/orders")
+    exchange.faults.rows(missing=["balance_dollars"], path="/portfolio/balance")
+
+    fills = await asked(client, "/portfolio/fills", auth)
+    positions = await asked(client, "/portfolio/positions", auth)
+    one = await asked(client, f"/portfolio/orders/{order.order_id}", auth)
+    balance = await asked(client, "/portfolio/balance", auth)
+
+    assert "fee_cost" not in fills["fills"][0]
+    assert positions["market_positions"][0]["position_fp"] == 2
+    assert one["order"]["colour"] == "red"
+    assert balance.keys() == {"balance", "balance_breakdown", "portfolio_value", "updated_ts"}
+
+
+async def test_pages_of_accounts_can_be_cut_short(
+    client: httpx.AsyncClient, exchange: Exchange, moment: Moment
+) -> None:
+    """Their cursor goes on behind what was sent, so that nothing is lost."""
+    a_market(exchange)
+    ada = a_member(exchange)
+    for _ in range(5):
+        exchange.desk.trade(ada.member, "KXCALM-26-A", "bid", "0.5000", "1")
+    exchange.faults.half_page(path="/portfolio/fills")
+
+    found, cursor = [], ""
+    while cursor or not found:
+        page = await asked(client, "/portfolio/fills", signed(ada, moment), limit=4, cursor=cursor)
+        found.append(len(page["fills"]))
+        cursor = page["cursor"]
+
+    assert (sum(found), found[0]) == (5, 2)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from kalshi_gateway.simulator.app import create_app
 from kalshi_gateway.simulator.exchange import Exchange
 
-from .asking import walk
+from .asking import Signed, walk
 
 RECORDED = Path(__file__).parents[2].parent / "shared/kalshi/recordings"
 
@@ -131,6 +132,56 @@ async def test_recorded_answers_about_the_exchange_are_served(client: httpx.Asyn
     path = RECORDED / "rest/exchange_status/prod-2026-10-06.json"
 
     assert (await client.get("/exchange/status")).json() == json.loads(path.read_text())
+
+
+async def test_the_recorded_account_is_a_member(
+    client: httpx.AsyncClient, recorded: Exchange
+) -> None:
+    """His rows and answers are the recorded bytes, under a key that is given out now."""
+    rest = RECORDED / "rest"
+    (member,) = recorded.members
+    auth = Signed(*recorded.keys.issue("ed25519", member=member), lambda: datetime.now(UTC))
+    name = "demo-2026-06-11.json"
+
+    for path, room in (
+        ("/portfolio/balance", "portfolio_balance"),
+        ("/portfolio/fills", "portfolio_fills"),
+        ("/portfolio/positions", "portfolio_positions"),
+        ("/account/limits", "account_limits"),
+    ):
+        answer = await client.get(path, auth=auth)
+        assert answer.content == (rest / room / name).read_bytes().strip()
+    listed = json.loads((rest / "portfolio_orders" / name).read_text())["orders"]
+    orders = (await client.get("/portfolio/orders", auth=auth)).json()["orders"]
+    assert [order for order in orders if order in listed] == listed
+    # One more was recorded on its own while it rested.
+    assert [order["status"] for order in orders if order not in listed] == ["resting"]
+    assert {order["user_id"] for order in orders} == {member.user_id}
+    assert (await client.get("/portfolio/settlements", auth=auth)).json()["settlements"] == []
+
+
+def test_an_account_with_made_up_values_is_nobodys(recorded: Exchange) -> None:
+    """Its shape is real, its numbers do not go together."""
+    aside = {file: why for file, _, why in recorded.set_aside}
+
+    assert aside["rest/portfolio_fills/prod-2026-01-12.json"] == "its values are not the exchange's"
+    assert len(recorded.members) == 1
+
+
+async def test_a_recorded_member_who_moves_is_answered_anew() -> None:
+    """With what he had, and what has come."""
+    if not RECORDED.is_dir():
+        pytest.skip(f"no recordings beside the checkout: {RECORDED}")
+    exchange = Exchange.recorded(RECORDED)
+    (member,) = exchange.members
+    auth = Signed(*exchange.keys.issue("ed25519", member=member), lambda: datetime.now(UTC))
+    exchange.ledger.bank.deposit(member, 1_000)
+    transport = httpx.ASGITransport(app=create_app(exchange))
+
+    async with httpx.AsyncClient(transport=transport, auth=auth) as client:
+        answer = await client.get("http://exchange/trade-api/v2/portfolio/balance")
+
+    assert answer.json()["balance_dollars"] == "108.0186"
 
 
 def test_what_cannot_be_used_is_set_aside_with_a_reason(recorded: Exchange) -> None:

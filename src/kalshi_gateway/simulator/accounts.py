@@ -53,6 +53,8 @@ class Member:
     settlements: Shelf[Settlement] = field(default_factory=lambda: Shelf(_by_place))
     payments: dict[str, Payment] = field(default_factory=dict)
     transfers: Shelf[Transfer] = field(default_factory=lambda: Shelf(_by_place))
+    # Answers as they were recorded, by operation; they hold until his money moves.
+    recorded: dict[str, bytes] = field(default_factory=dict)
 
     def held(self, subaccount: int, shard: int) -> int:
         """The money on a subaccount's shard."""

@@ -121,6 +121,7 @@ class Bank:
         if left < 0 and amount < 0 and not member.credit:
             raise refusals.insufficient_balance()
         member.cash.set(purse, left, at_us)
+        member.recorded.clear()
 
     def _payment(
         self, deposit: bool, cents: int, by: PaymentType, fee_cents: int, at_us: int | None

@@ -71,6 +71,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             spent_yes=self.spent_yes + (count * paid if bid else 0),
             spent_no=self.spent_no + (0 if bid else count * paid),
             updated_us=at_us,
+            recorded=None,
         )
 
     def worth(self, value: int) -> int:
@@ -88,6 +89,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             fees=self.fees + dust,
             updated_us=at_us,
             settled_us=at_us,
+            recorded=None,
         )
 
 

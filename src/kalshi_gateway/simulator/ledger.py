@@ -242,6 +242,7 @@ class Ledger:
     ) -> Fill:
         side, member, holding = plan.side, plan.side.member, plan.holding
         member.cash.set((side.subaccount, holding.shard), plan.cash, now)
+        member.recorded.clear()
         member.holdings.set((side.subaccount, entry.ticker), holding, now)
         holders = self._holders.setdefault(entry.ticker, {})
         holders[member.user_id, side.subaccount] = member

@@ -31,6 +31,10 @@ class Manifest:
         facts: dict[str, Any] = json.loads(written.group(1))
         return facts
 
+    def replaced(self, name: str) -> bool:
+        """Whether whoever recorded a file put other values in the place of its own."""
+        return "VALUES replaced" in self._note(name)
+
     def ticker(self, name: str) -> str | None:
         """The market a file is about, where it is written down."""
         row = self.rows.get(name, ["", ""])

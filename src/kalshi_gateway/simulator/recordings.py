@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import times, wire
+from . import recorded_member, times, wire
 from .entries import EventEntry, MarketEntry, SeriesEntry, market_entry
 from .manifest import Manifest, read_manifest
 from .tape import recorded_trade
@@ -76,7 +76,7 @@ class Loader:
         if room == "errors":
             return self._aside(name, "file", "a refusal")
         if room.startswith(MEMBERS_OWN):
-            return self._aside(name, "file", "belongs to an account")
+            return self._own(name, room, path)
         readers: dict[str, Callable[[str, bytes], None]] = {
             "market": self._market,
             "markets": self._markets,
@@ -107,6 +107,34 @@ class Loader:
         if reader is None:
             return self._aside(name, "file", "an operation the simulator does not have")
         return reader(name, body)
+
+    def _own(self, name: str, room: str, path: Path) -> None:
+        """What a member read about himself, where it is what the exchange had said."""
+        if self.manifest.replaced(name):
+            return self._aside(name, "file", "its values are not the exchange's")
+        if room in recorded_member.ANSWERS:
+            body = path.read_bytes().strip()
+            answer = recorded_member.ANSWERS[room]
+            return self._keep("own answer", answer, name, plain(body), body)
+        if room == "portfolio_order":
+            return self._keep_own(
+                name, "orders", "order_id", [raw_object(path.read_bytes())["order"]]
+            )
+        if room not in recorded_member.LISTS:
+            return self._aside(name, "file", "belongs to an account")
+        listed, key = recorded_member.LISTS[room]
+        rows = raw_list(raw_object(path.read_bytes())[listed])
+        return self._keep_own(name, listed, key, rows)
+
+    def _keep_own(self, name: str, kind: str, key: str, rows: list[Raw]) -> None:
+        """Keep a member's rows; of an order, the one that was updated last."""
+        for raw in map(bytes, rows):
+            row = plain(raw)
+            missing = [field for field in recorded_member.NEEDED[kind] if field not in row]
+            if missing:
+                self._aside(name, f"{kind} {row.get(key)}", f"without {', '.join(missing)}")
+            else:
+                self._keep(kind, row[key], name, row, raw, recorded=row.get("last_update_time"))
 
     def _market(self, name: str, body: bytes) -> None:
         self._keep_market(name, bytes(raw_object(body)["market"]))
@@ -280,6 +308,7 @@ class Loader:
             elif kind == "metadata":
                 path = f"GET /events/{{event_ticker}}/metadata {key}"
                 exchange.reference.recorded[path] = found.raw
+        self._admit()
         trades = [recorded_trade(found.row, found.raw) for found in self._kind("trade")]
         exchange.reference.invents = False
         exchange.tape.recorded = {}
@@ -289,6 +318,25 @@ class Loader:
         exchange.reference.milestones = [(f.row, f.raw) for f in self._kind("milestone")]
         exchange.reference.collections = [(f.row, f.raw) for f in self._kind("collection")]
 
+    def _admit(self) -> None:
+        """Whose rows were recorded becomes a member."""
+        answers = {key: found for (kind, key), found in self.found.items() if kind == "own answer"}
+        rows = {
+            kind: [(found.row, found.raw) for found in self._kind(kind)]
+            for kind in recorded_member.NEEDED
+        }
+        if not answers and not any(rows.values()):
+            return
+        balance = answers.get("GET /portfolio/balance")
+        recorded_member.admit(
+            self.exchange,
+            rows["fills"],
+            rows["orders"],
+            rows["market_positions"],
+            {key: found.raw for key, found in answers.items()},
+            "" if balance is None else balance.row.get("balance_dollars", ""),
+        )
+
     def _kind(self, kind: str) -> list[Found]:
         return [found for (of, _), found in self.found.items() if of == kind]
 
@@ -296,7 +344,7 @@ class Loader:
         """The cutoff lies behind what was recorded from the archive."""
         archived = [entry.settled_us or 0 for entry in entries if entry.archived]
         self.exchange.catalogue.cutoff_us = max(archived, default=0) + times.SECOND
-        self.exchange.trades_cutoff_us = 0
+        self.exchange.trades_cutoff_us = self.exchange.orders_cutoff_us = 0
 
     def _name_book(self, name: str, body: bytes) -> None:
         """A book names no market: the manifest does, or the one market it is the book of."""

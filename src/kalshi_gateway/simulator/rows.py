@@ -113,12 +113,13 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             saved=saved,
             reason="Trade",
             updated_us=at_us,
+            recorded=None,
         )
 
     def canceled(self, reason: str | None, at_us: int) -> "Order":
         """The order taken from the book; nothing of it remains, and `initial` does not tell."""
         return msgspec.structs.replace(
-            self, status="canceled", remaining=0, reason=reason, updated_us=at_us
+            self, status="canceled", remaining=0, reason=reason, updated_us=at_us, recorded=None
         )
 
     def row(self) -> dict[str, Any]:

@@ -19,6 +19,9 @@ async def balance(call: Call) -> Answer:
     """Free money and what positions are worth: of all shards, or of one."""
     subaccount, shard = subaccount_of(call, 0), shard_of(call)
     key, seen_us = key_of(call), call.now_us - call.exchange.lag.balance_us
+    recorded = key.member.recorded.get(call.operation.name)
+    if recorded is not None and not subaccount and shard is None:
+        return Answer(recorded)
     cash = key.member.cash.as_of(seen_us)
     held = {index: cash.get((subaccount or 0, index), 0) for index in SHARDS}
     if shard is not None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from itertools import groupby
 
+import msgspec
+
 from kalshi_gateway.simulator import wire
 from kalshi_gateway.simulator.calls import Answer, Call
 from kalshi_gateway.simulator.catalogue import Catalogue
@@ -87,9 +89,13 @@ def _answer(call: Call, holdings: list[Holding], listing: int) -> Answer:
         "event_positions": [
             event_row(ticker, group) for ticker, group in by_event if ticker in events
         ],
-        "market_positions": [holding.row() for holding in rows],
+        "market_positions": [_sent(holding) for holding in rows],
     }
     return Answer(wire.encode(body))
+
+
+def _sent(holding: Holding) -> dict[str, object] | msgspec.Raw:
+    return holding.row() if holding.recorded is None else msgspec.Raw(holding.recorded)
 
 
 def _groups(holdings: list[Holding], *, by_event: bool) -> list[Group]:
