@@ -189,7 +189,11 @@ async def alone(
         timeout=ACQUIRE_SECONDS,
         server_settings={"application_name": name, **(settings or {})},
     )
-    await _teach_search_words(conn)
+    try:
+        await _teach_search_words(conn)
+    except BaseException:
+        conn.terminate()
+        raise
     return conn
 
 

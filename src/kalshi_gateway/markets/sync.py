@@ -1,6 +1,7 @@
 """The loop that keeps the catalogue fresh: one writer among all processes."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,8 +22,13 @@ log = structlog.get_logger(__name__)
 
 JOB = "catalogue"
 #: What a power cut takes from the catalogue is asked for again: its walks' cursors go with it. The
-#: search index takes many rows at once, and is put in order after each walk.
-WRITER_SETTINGS = {"synchronous_commit": "off", "gin_pending_list_limit": "65536"}
+#: search index takes many rows at once, and is put in order after each walk. And what was planned
+#: for an empty table is no plan for one that is filling.
+WRITER_SETTINGS = {
+    "synchronous_commit": "off",
+    "gin_pending_list_limit": "65536",
+    "plan_cache_mode": "force_custom_plan",
+}
 #: After so many changed rows the planner should look at the table anew.
 MANY_CHANGES = 10_000
 NIGHTLY = timedelta(hours=24)
@@ -134,14 +140,13 @@ class Writer:
 
     async def everything(self) -> list[Walked]:
         """Each walk once, due or not."""
-        walked = [await self._walk(scope) for scope in self._scopes()]
+        walked = await self._walk(self._scopes())
         await self.mend()
         return walked
 
     async def walk_due(self) -> None:
         """Every walk that was never finished, or not for its period."""
-        due = [scope for scope in self._scopes() if await self._due(scope)]
-        walked = [await self._walk(scope) for scope in due]
+        walked = await self._walk([scope for scope in self._scopes() if await self._due(scope)])
         if any(walk.failure for walk in walked):
             await asyncio.sleep(AFTER_FAILURE.total_seconds())
 
@@ -245,29 +250,40 @@ class Writer:
             return True
         return datetime.now(UTC) - state.complete_as_of >= scope.period
 
-    async def _walk(self, scope: Scope) -> Walked:
-        walked = await self._walker.walk(scope)
-        kind, _, status = scope.name.partition(":")
+    async def _walk(self, scopes: Iterable[Scope]) -> list[Walked]:
+        """One kind after the other, the walks of a kind side by side.
+
+        A page leads to the next one only, so a single walk mostly waits for the exchange.
+        """
+        walked: list[Walked] = []
+        for kind, group in itertools.groupby(scopes, lambda scope: scope.kind):
+            walked += (brought := await _together(map(self._walker.walk, group)))
+            await self._tidy(kind, sum(walk.changed for walk in brought))
+            if kind == "markets":
+                for walk in brought:
+                    await self._ask_for_unseen(walk)
+        return walked
+
+    async def _tidy(self, kind: str, changed: int) -> None:
         async with self._writing:
             if kind == "markets":
                 await self._conn.execute(_ORDER_SEARCH_INDEXES)
-            if walked.changed > MANY_CHANGES:
+            if changed > MANY_CHANGES:
                 await self._conn.execute("ANALYZE series, events, instruments")
                 await vocabulary.recount(self._conn)
-        if kind == "markets" and walked.complete and walked.whole:
-            self._catalogue.wanted_markets.add(await self._unseen(status, walked))
-        return walked
 
-    async def _unseen(self, status: str, walked: Walked) -> list[str]:
-        """Markets we hold to be in this state, and that a whole walk of it did not show."""
+    async def _ask_for_unseen(self, walked: Walked) -> None:
+        """Ask by name for what a whole walk of a state should have shown, and did not."""
+        if not (walked.complete and walked.whole):
+            return
         async with self._writing:
             held = await self._conn.fetchval(
                 "SELECT coalesce(array_agg(ticker ORDER BY ticker), '{}') FROM instruments"
                 " WHERE status = $1 AND NOT is_combo AND as_of < $2",
-                status,
+                walked.scope.partition(":")[2],
                 walked.began_at,
             )
-        return [ticker for ticker in held if ticker not in walked.seen]
+        self._catalogue.wanted_markets.add(ticker for ticker in held if ticker not in walked.seen)
 
 
 def _pages(call: Callable[..., Awaitable[Page]], **asked: Any) -> Fetch:
@@ -284,6 +300,17 @@ def _single(call: Callable[..., Awaitable[Page]], **asked: Any) -> Fetch:
         return await call(lane=Lane.CATALOGUE, deadline=PATIENCE, **asked)
 
     return fetch
+
+
+async def _together(walks: Iterable[Awaitable[Walked]]) -> list[Walked]:
+    """What all of them bring; the first error ends the others, too."""
+    tasks = [asyncio.ensure_future(walk) for walk in walks]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _repeat(period: timedelta, job: Callable[[], Awaitable[None]]) -> None:

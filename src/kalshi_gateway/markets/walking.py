@@ -34,6 +34,11 @@ class Scope:
     fetch: Fetch
     prepare: Prepare
 
+    @property
+    def kind(self) -> str:
+        """series, events, markets or changes."""
+        return self.name.partition(":")[0]
+
 
 @dataclass
 class Walked:
