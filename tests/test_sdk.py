@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from kalshi_gateway import documents, sdk
@@ -282,6 +283,14 @@ def test_printed(flat: Schema) -> None:
 
 
 @pytest.fixture
+def settings(settings: Settings, exchange: Exchange) -> Settings:
+    """With a key of the gateway's own, so that there is a user to be asked about."""
+    key_id, pem = exchange.keys.issue("ed25519")
+    own = {"kalshi_api_key_id": key_id, "kalshi_api_secret": SecretStr(pem)}
+    return settings.model_copy(update=own)
+
+
+@pytest.fixture
 async def walked(app: FastAPI, database_url: str, exchange: Exchange, settings: Settings) -> None:
     """The gateway's catalogue is that of the simulated exchange."""
     exchange.limits.on = False
@@ -305,7 +314,7 @@ async def test_answers_are_as_described(
     for path, operation in reads(flat):
         asked = [one["name"] for one in operation.get("parameters", ()) if one.get("required")]
         query = {name: value for name, value in words.items() if name in asked}
-        response = await client.get(path.format(**market), params=query)
+        response = await client.get(path.format(user_id="default", **market), params=query)
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
         assert response.status_code == 200, path
         assert list(differences(response.json(), schema, flat, path)) == []

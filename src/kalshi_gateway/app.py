@@ -20,6 +20,9 @@ from starlette.staticfiles import StaticFiles
 from . import __version__, auth, documents, health, upstream
 from .auth import Gatekeeper
 from .background import beside, every
+from .credentials import router as credentials
+from .credentials.checks import Doctor
+from .credentials.keeping import Keeper
 from .credentials.ring import ring_of
 from .credentials.vault import Vault
 from .db import Database
@@ -40,6 +43,7 @@ from .metrics import Metrics
 from .readiness import Readiness
 from .requests import Bounded, Entrance
 from .settings import Settings, SettingsError, is_loopback
+from .tokens.revocations import Listener
 
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CORS_REQUEST_HEADERS = (
@@ -103,6 +107,7 @@ def create_app(
     app.include_router(families.router)
     app.include_router(suggestions.router)
     app.include_router(exchange_router.router)
+    app.include_router(credentials.router)
     app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
     return app
 
@@ -150,7 +155,9 @@ def opened(
             database = await stack.enter_async_context(Database.opened(database_url))
             gatekeeper = None
             if settings.gateway_auth == "token":
-                gatekeeper = Gatekeeper(database)
+                gatekeeper = Gatekeeper(database, hears=False)
+                listener = Listener(database_url, gatekeeper)
+                await stack.enter_async_context(beside(listener.run(), "revocations"))
                 stack.push_async_callback(gatekeeper.note_last_uses)
                 noting = every(
                     auth.NOTE_USES_EVERY,
@@ -188,6 +195,7 @@ def opened(
                 tiers=Tiers(kalshi, lookup),
                 exchange=ExchangeWatch(kalshi),
                 vault=vault,
+                keeper=Keeper(vault, Doctor(http, kalshi)),
             )
             if settings.gateway_jobs:
                 learning = every(

@@ -13,12 +13,10 @@ import structlog
 from .db import Database, DatabaseUnavailable
 from .errors import GatewayError
 from .tokens import repository
+from .tokens.revocations import FRESH_FOR
 from .tokens.token import Scope, Token, digest, looks_like_one
 
 log = structlog.get_logger(__name__)
-
-#: For this long a token is believed without asking: so soon is a revoked one refused everywhere.
-FRESH_FOR = timedelta(seconds=2)
 
 #: For this long a token that was known is believed while the database cannot be asked.
 TRUSTED_FOR = timedelta(seconds=60)
@@ -95,13 +93,19 @@ class _Known:
 
 @dataclass
 class Gatekeeper:
-    """Knows tokens by their digests, and asks the database again every other second."""
+    """Knows tokens by their digests, and asks the database again every other second.
+
+    It hears of revoked tokens at once (`tokens/revocations.py`); while it would not, it believes
+    in none without asking.
+    """
 
     database: Database
     fresh_for: timedelta = FRESH_FOR
     trusted_for: timedelta = TRUSTED_FOR
+    hears: bool = True
     _known: dict[bytes, _Known] = field(default_factory=dict)
     _asking: dict[bytes, asyncio.Task[_Known | None]] = field(default_factory=dict)
+    _forgotten: int = 0
 
     async def caller(self, authorization: str | None) -> Caller:
         """Who shows this Authorization header."""
@@ -123,6 +127,16 @@ class Gatekeeper:
             return None
         known.used_at = time.time()
         return known.caller
+
+    def forget(self, token_id: UUID | None) -> None:
+        """Ask again about a token, which was revoked, or about all, one of which may have been."""
+        self._forgotten += 1  # what is being read now may be older than this
+        stale = time.monotonic() - self.fresh_for.total_seconds()
+        for known in self._known.values():
+            if token_id is None:
+                known.asked_at = min(known.asked_at, stale)
+            elif known.token.id == token_id:
+                known.asked_at = -inf  # not to be trusted without asking, either
 
     async def note_uses(self) -> None:
         """Write down when tokens were last used; done beside the requests."""
@@ -146,7 +160,7 @@ class Gatekeeper:
 
     def _fresh(self, key: bytes) -> _Known | None:
         known = self._known.get(key)
-        if known is None or time.time() >= known.expires_at:
+        if known is None or not self.hears or time.time() >= known.expires_at:
             return None
         age = time.monotonic() - known.asked_at
         return known if age < self.fresh_for.total_seconds() else None
@@ -177,9 +191,12 @@ class Gatekeeper:
             task.exception()  # seen, even if every caller has given up
 
     async def _find(self, key: bytes) -> _Known | None:
-        asked_at = time.monotonic()
-        async with self.database.connect() as conn:
-            token = await repository.find(conn, key)
+        while True:
+            asked_at, forgotten = time.monotonic(), self._forgotten
+            async with self.database.connect() as conn:
+                token = await repository.find(conn, key)
+            if forgotten == self._forgotten:
+                break
         before = self._known.get(key)
         if token is None or not token.holds_at(datetime.now(UTC)):
             # What opens nothing is not kept: only tokens in use take up memory.

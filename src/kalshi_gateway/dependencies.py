@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Header, Query
 from fastapi.openapi.models import HTTPBearer
 from fastapi.params import Depends as Dependency
@@ -11,6 +12,8 @@ from starlette.requests import HTTPConnection
 
 from . import auth, db, directives, settings
 from .answers import Asked
+from .audit.entry import Author
+from .credentials.keeping import Keeper
 from .credentials.vault import Vault
 from .exchange.exchange import ExchangeWatch
 from .kalshi.client import Kalshi
@@ -37,6 +40,7 @@ class Resources:
     tiers: Tiers
     exchange: ExchangeWatch
     vault: Vault
+    keeper: Keeper
 
 
 def _resources(connection: HTTPConnection) -> Resources:
@@ -82,6 +86,10 @@ async def _exchange(connection: HTTPConnection) -> ExchangeWatch:
 
 async def _vault(connection: HTTPConnection) -> Vault:
     return _resources(connection).vault
+
+
+async def _keeper(connection: HTTPConnection) -> Keeper:
+    return _resources(connection).keeper
 
 
 async def _terms(
@@ -132,6 +140,7 @@ CatalogueProgress = Annotated[Progress, Depends(_progress)]
 Config = Annotated[settings.Settings, Depends(_config)]
 Database = Annotated[db.Database, Depends(_database)]
 Exchange = Annotated[ExchangeWatch, Depends(_exchange)]
+KeyKeeper = Annotated[Keeper, Depends(_keeper)]
 KeyVault = Annotated[Vault, Depends(_vault)]
 MarketLookup = Annotated[Lookup, Depends(_lookup)]
 MarketTiers = Annotated[Tiers, Depends(_tiers)]
@@ -139,6 +148,15 @@ Metrics = Annotated[AppMetrics, Depends(_metrics)]
 Readiness = Annotated[AppReadiness, Depends(_readiness)]
 Terms = Annotated[directives.Terms, Depends(_terms)]
 Upstream = Annotated[Kalshi, Depends(_kalshi)]
+
+
+async def _author(caller: Caller) -> Author:
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return Author(caller.name, caller.token_id, request_id)
+
+
+#: For the audit log: who writes, in which request.
+WrittenBy = Annotated[Author, Depends(_author)]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One line of the audit log, and who wrote it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,14 +22,14 @@ class Author:
 
 @dataclass(frozen=True)
 class Entry:
-    """A write: whose what became of it."""
+    """A write: by whom, of what, and what came of it."""
 
     action: str
     author: Author
     user_id: str | None = None
     target: str | None = None
     outcome: Outcome = "done"
-    details: dict[str, str | int | bool | None] = field(default_factory=dict)
+    details: Mapping[str, str | int | bool | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

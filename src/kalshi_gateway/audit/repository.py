@@ -8,9 +8,18 @@ from datetime import UTC, datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kalshi_gateway.errors import GatewayError
 from kalshi_gateway.tables import audit_head, audit_log
 
 from .entry import Entry, Line
+
+
+class AuditLogBroken(GatewayError):
+    """The audit log has lost its end, so nothing can be written down, and nothing is done."""
+
+    status = 503
+    code = "audit_log_broken"
+    title = "Audit log broken"
 
 
 async def record(conn: AsyncConnection, entry: Entry) -> Line:
@@ -20,7 +29,10 @@ async def record(conn: AsyncConnection, entry: Entry) -> Line:
     to their commit, so nothing slow may follow.
     """
     rows = await conn.execute(select(audit_head.c.seq, audit_head.c.hash).with_for_update())
-    last, previous = rows.one()
+    end = rows.one_or_none()
+    if end is None:
+        raise AuditLogBroken("The audit log cannot be continued; the operator has to look at it.")
+    last, previous = end
     line = Line(
         seq=last + 1,
         at=datetime.now(UTC),
@@ -31,7 +43,7 @@ async def record(conn: AsyncConnection, entry: Entry) -> Line:
         user_id=entry.user_id,
         target=entry.target,
         request_id=entry.author.request_id,
-        details=json.dumps(entry.details, sort_keys=True),
+        details=json.dumps(dict(entry.details), sort_keys=True),
         previous=bytes(previous),
     )
     line = replace(line, hash=line.expected_hash())
@@ -47,8 +59,8 @@ async def lines(conn: AsyncConnection) -> AsyncIterator[Line]:
         yield Line(**row._mapping)
 
 
-async def head(conn: AsyncConnection) -> tuple[int, bytes]:
-    """Number and hash of the line that was written last."""
+async def head(conn: AsyncConnection) -> tuple[int, bytes] | None:
+    """Number and hash of the line that was written last; None if that was removed."""
     rows = await conn.execute(select(audit_head.c.seq, audit_head.c.hash))
-    seq, last = rows.one()
-    return seq, bytes(last)
+    end = rows.one_or_none()
+    return None if end is None else (end.seq, bytes(end.hash))

@@ -20,8 +20,13 @@ cli = typer.Typer(
 )
 tokens = typer.Typer(help="Gateway tokens: who may call.", no_args_is_help=True)
 cli.add_typer(tokens, name="token")
+credentials = typer.Typer(help="Users' own keys of the exchange.", no_args_is_help=True)
+cli.add_typer(credentials, name="credential")
+audits = typer.Typer(help="The log of every write.", no_args_is_help=True)
+cli.add_typer(audits, name="audit")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
+User = Annotated[str, typer.Argument(help="Whose key.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON, as it is where no terminal reads it.")]
 
 
@@ -156,6 +161,78 @@ def revoke_token(
 
     if not _run(token_commands.revoke(token)):
         typer.echo(f"kalshi-gateway: no token in use is called {token}", err=True)
+        raise typer.Exit(1)
+
+
+@credentials.command("set")
+@credentials.command("put", hidden=True)
+def set_credential(
+    user: User,
+    key_id: Annotated[str, typer.Option(help="The key's id at the exchange.")],
+    key_file: Annotated[
+        Path | None, typer.Option(help="The private key's PEM file; else it is read from stdin.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Store a user's key, after asking the exchange about it."""
+    from . import credential_commands as commands
+
+    _run(commands.put(user, key_id, key_file, as_json=_machine_reads(as_json)))
+
+
+@credentials.command("show")
+def show_credential(user: User, as_json: Json = False) -> None:
+    """Which key signs for a user; never the key itself."""
+    from . import credential_commands as commands
+
+    _run(commands.show(user, as_json=_machine_reads(as_json)))
+
+
+@credentials.command("list")
+def list_credentials(as_json: Json = False) -> None:
+    """All stored keys, and the master key each is sealed under."""
+    from . import credential_commands as commands
+
+    _run(commands.show_all(as_json=_machine_reads(as_json)))
+
+
+@credentials.command("check")
+def check_credential(user: User, as_json: Json = False) -> None:
+    """Ask the exchange about a user's key."""
+    from . import credential_commands as commands
+
+    if not _run(commands.check(user, as_json=_machine_reads(as_json))):
+        raise typer.Exit(1)
+
+
+@credentials.command("delete")
+def delete_credential(user: User) -> None:
+    """Forget a user's key."""
+    from . import credential_commands as commands
+
+    _run(commands.delete(user))
+
+
+@credentials.command("rotate")
+def rotate_credentials(as_json: Json = False) -> None:
+    """Seal all keys anew under the newest master key, also while gateways serve."""
+    from . import credential_commands as commands
+
+    if not _run(commands.rotate(as_json=_machine_reads(as_json))):
+        raise typer.Exit(1)
+
+
+@audits.command("verify")
+def verify_audit(
+    noted: Annotated[
+        str | None, typer.Option(help="SEQ:HASH of a line noted earlier, to be found again.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read the whole audit log and say where it is not what was written."""
+    from . import audit_commands
+
+    if not _run(audit_commands.verify(noted, as_json=_machine_reads(as_json))):
         raise typer.Exit(1)
 
 

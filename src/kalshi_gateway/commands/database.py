@@ -4,8 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kalshi_gateway import embedded
+from kalshi_gateway import embedded, settings
 from kalshi_gateway.settings import Settings
+
+
+def found_settings() -> Settings:
+    """The settings of this process, with the data directory that holds where none is named."""
+    found = settings.load()
+    if found.gateway_data_dir is not None:
+        return found
+    return found.model_copy(update={"gateway_data_dir": embedded.default_data_dir()})
 
 
 @asynccontextmanager

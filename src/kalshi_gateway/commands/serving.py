@@ -10,14 +10,16 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from kalshi_gateway import logs, migrate, settings, upstream
+from kalshi_gateway import logs, migrate, upstream
 from kalshi_gateway.app import create_app
+from kalshi_gateway.credentials.ring import ring_of
 from kalshi_gateway.db import Database
 from kalshi_gateway.errors import GatewayError
 from kalshi_gateway.protocol import CarefulProtocol
-from kalshi_gateway.tokens import repository as tokens
+from kalshi_gateway.tokens import keeping as tokens
 
-from .database import database_url
+from .author import author
+from .database import database_url, found_settings
 
 #: How long requests under way may take once somebody asked the server to stop.
 GRACE_SECONDS = 10
@@ -25,9 +27,10 @@ GRACE_SECONDS = 10
 
 async def serve(host: str, port: int) -> None:
     """Serve until told to stop."""
-    found = settings.load()
+    found = found_settings()
     logs.configure(found.gateway_log_format, found.gateway_log_level)
     upstream.signer(found)
+    ring_of(found)
     check_port(host, port)
     async with database_url(found) as url:
         await migrate.to_head(url)
@@ -104,8 +107,8 @@ def server(app: FastAPI, host: str, port: int) -> Server:
 
 async def show_first_token(url: str) -> None:
     """On an empty database somebody must be let in: one admin token, shown once."""
-    async with Database.opened(url) as database, database.begin() as conn:
-        first = await tokens.create_first(conn, "first")
+    async with Database.opened(url) as database:
+        first = await tokens.create_first(database, "first", author())
     if first is not None:
-        sys.stdout.write(f"An admin token, shown this once: {first[1]}\n")
+        sys.stdout.write(f"An admin token, shown this once: {first}\n")
         sys.stdout.flush()

@@ -8,10 +8,11 @@ from rich.table import Table
 
 from kalshi_gateway import migrate, settings
 from kalshi_gateway.db import Database
-from kalshi_gateway.tokens import repository
+from kalshi_gateway.tokens import keeping, repository
 from kalshi_gateway.tokens.token import Token
 from kalshi_gateway.units import to_json
 
+from .author import author
 from .database import database_url
 
 
@@ -26,8 +27,10 @@ async def create(
     """Make a token and show its secret, this once."""
     async with database_url(settings.load()) as url:
         await migrate.to_head(url)
-        async with Database.opened(url) as database, database.begin() as conn:
-            token, secret = await repository.create(conn, name, scopes, user_id, expires_at)
+        async with Database.opened(url) as database:
+            token, secret = await keeping.create(
+                database, name, scopes, user_id, expires_at, author()
+            )
     if as_json:
         _write(to_json({**_shown(token), "token": secret}).decode())
     else:
@@ -50,11 +53,11 @@ async def show(*, as_json: bool) -> None:
 
 
 async def revoke(id_or_name: str) -> bool:
-    """End a token; False if none in use is called so."""
+    """End a token in every process at once; False if none in use is called so."""
     async with database_url(settings.load()) as url:
         await migrate.to_head(url)
-        async with Database.opened(url) as database, database.begin() as conn:
-            return bool(await repository.revoke(conn, id_or_name))
+        async with Database.opened(url) as database:
+            return bool(await keeping.revoke(database, id_or_name, author()))
 
 
 def _shown(token: Token) -> dict[str, object]:

@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kalshi_gateway.db import Driver
+from kalshi_gateway.db import Driver, lock_key
 from kalshi_gateway.tables import kalshi_user_credentials as credentials
 
 from .checks import Verdict
@@ -17,6 +17,10 @@ from .ring import Sealed
 
 # Written as asyncpg takes it: asked before every signature that is not a second old.
 CURRENT = "SELECT id FROM kalshi_user_credentials WHERE user_id = $1"
+
+
+#: Sealing and turning the ring exclude each other.
+SEALS = lock_key("seals")
 
 
 async def save(conn: AsyncConnection, kept: Kept) -> None:
@@ -70,27 +74,35 @@ async def remove(conn: AsyncConnection, user_id: str) -> Kept | None:
 
 
 async def note_verdict(
-    conn: AsyncConnection, row_id: UUID, verdict: Verdict, checked_at: datetime
+    conn: AsyncConnection, user_id: str, fingerprint: str, verdict: Verdict, checked_at: datetime
 ) -> None:
     """Keep what a check found, unless the key has been replaced meanwhile."""
     await conn.execute(
         update(credentials)
-        .where(credentials.c.id == row_id)
+        .where(credentials.c.user_id == user_id, credentials.c.fingerprint == fingerprint)
         .values(verdict=_text(verdict), checked_at=checked_at)
     )
 
 
-async def claim_older(conn: AsyncConnection, newest: str, after: str) -> Kept | None:
-    """The next user's key under another master key, locked; those under `newest` are done."""
+async def share_seals(conn: AsyncConnection) -> None:
+    """Keep the ring from being turned until the transaction ends; many may do so at once."""
+    await conn.execute(select(func.pg_advisory_xact_lock_shared(SEALS)))
+
+
+async def lock_seals(conn: AsyncConnection) -> None:
+    """Wait for those who seal, and keep others from it until the transaction ends."""
+    await conn.execute(select(func.pg_advisory_xact_lock(SEALS)))
+
+
+async def claim_older(conn: AsyncConnection, newest: str) -> list[Kept]:
+    """Every key under another master key than the newest; nobody changes them meanwhile."""
     rows = await conn.execute(
         select(credentials)
-        .where(credentials.c.master_key_id != newest, credentials.c.user_id > after)
+        .where(credentials.c.master_key_id != newest)
         .order_by(credentials.c.user_id)
-        .limit(1)
         .with_for_update()
     )
-    row = rows.one_or_none()
-    return None if row is None else _kept(row)
+    return [_kept(row) for row in rows]
 
 
 async def reseal(conn: AsyncConnection, row_id: UUID, sealed: Sealed) -> None:

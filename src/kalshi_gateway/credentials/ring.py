@@ -129,6 +129,15 @@ class KeyRing:
         if keys:  # a file that went away takes nothing from those who have read it
             self._hold(keys)
 
+    def is_there(self) -> bool:
+        """Whether there is a key to seal with; one that only this process still has is none."""
+        if self.path is None:
+            return bool(self._keys)
+        keys = _read(self.path)
+        if keys:
+            self._hold(keys)
+        return bool(keys)
+
     def begin(self) -> None:
         """Make the first key, unless another process has made it meanwhile."""
         if self.path is None:

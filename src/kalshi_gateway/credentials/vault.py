@@ -21,7 +21,7 @@ from .credential import (
     environment_of,
     shown,
 )
-from .ring import KeyRing, Sealed
+from .ring import KeyRing
 
 #: For this long a key is used without asking: so soon a replaced one is signed with nowhere.
 BELIEVED_FOR = timedelta(seconds=1)
@@ -163,8 +163,3 @@ class Vault:
 
     def __repr__(self) -> str:
         return f"Vault({self.environment!r})"
-
-
-def sealed(ring: KeyRing, pem: str, bound_to: bytes) -> Sealed:
-    """A private key as it is kept."""
-    return ring.seal(pem.encode(), bound_to)
