@@ -145,6 +145,8 @@ async def test_where_a_member_is_expires(client: httpx.AsyncClient, moment: Mome
         ("/markets/KXNONE/settle", {"result": "yes"}, 404),
         (f"/markets/{A}/settle", {"result": "scalar"}, 400),
         ("/lag", {"milliseconds": 1, "of": ["weather"]}, 400),
+        ("/lag", {"milliseconds": 60_001}, 400),
+        ("/archive", {"before": "yesterday"}, 400),
     ],
 )
 async def test_what_makes_no_sense_is_refused(

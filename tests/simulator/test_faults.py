@@ -287,7 +287,8 @@ async def test_pages_of_accounts_can_be_cut_short(
         exchange.desk.trade(ada.member, "KXCALM-26-A", "bid", "0.5000", "1")
     exchange.faults.half_page(path="/portfolio/fills")
 
-    found, cursor = [], ""
+    found: list[int] = []
+    cursor = ""
     while cursor or not found:
         page = await asked(client, "/portfolio/fills", signed(ada, moment), limit=4, cursor=cursor)
         found.append(len(page["fills"]))

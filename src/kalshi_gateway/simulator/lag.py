@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
+from .versions import REMEMBERED_US
+
 
 @dataclass
 class Lag:
@@ -15,6 +17,8 @@ class Lag:
 
     def set(self, milliseconds: int, *kinds: str) -> None:
         """Let some kinds of read, or all of them, lag so far behind."""
+        if not 0 <= milliseconds * 1_000 <= REMEMBERED_US:
+            raise ValueError("nobody reads that far behind")
         for name in [f"{kind}_us" for kind in kinds] or asdict(self):
             if name not in asdict(self):
                 raise ValueError(f"no such read: {name.removesuffix('_us')}")
