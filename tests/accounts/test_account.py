@@ -86,6 +86,14 @@ def test_a_no_position_has_a_no_price() -> None:
     assert found.unrealized_pnl == Decimal("-7.15")
 
 
+def test_realized_is_before_fees_as_the_exchange_tells_it() -> None:
+    """Like stands beside like: fees are told apart."""
+    found = position(a_row(), book("5@0.40", "-2@0.45", fee="0.03"), BID)
+
+    assert found is not None
+    assert found.realized_pnl == Decimal("0.1") == found.exchange_realized_pnl
+
+
 def test_nothing_held_is_no_position() -> None:
     """A flat market that the exchange still lists is none."""
     assert position(a_row("0.00"), None, BID) is None

@@ -297,14 +297,24 @@ def test_settlement_rows_are_read_in_dollars() -> None:
     assert payout(wire.Settlement(ticker="T", market_result="no")).yes_value == 0
 
 
-def test_a_trade_with_oneself_is_two_fills() -> None:
-    """Two subaccounts on both sides of one trade share its id."""
+@pytest.mark.parametrize("subaccount", [0, 1])
+def test_a_trade_with_oneself_is_two_fills(subaccount: int) -> None:
+    """Both sides of one trade share its id, and are two fills, wherever they are booked."""
     bought = fills("5@0.30")[0]
-    sold = replace(bought, contracts=Decimal(-5), subaccount=1)
+    sold = replace(bought, contracts=Decimal(-5), subaccount=subaccount)
 
     ledger = replay([bought, sold, bought, sold])
 
-    assert {key: book.contracts for key, book in ledger.books.items()} == {
-        ("T", 0): 5,
-        ("T", 1): -5,
-    }
+    assert sum(book.fills for book in ledger.books.values()) == 2
+    assert sum(book.contracts for book in ledger.books.values()) == 0
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_a_fill_told_twice_the_fee_is_kept(first: int) -> None:
+    """Where only one of the two tiers tells the fee, that one is believed."""
+    told = [fills("5@0.30", fee="0.01")[0], fills("5@0.30", fee=None)[0]]
+
+    found = replay([told[first], told[1 - first]]).book("T")
+
+    assert found is not None
+    assert (found.contracts, found.fees) == (Fraction(5), Fraction("0.01"))
