@@ -1,10 +1,14 @@
 """The desk over HTTP: what a test in another process may do for members."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from kalshi_gateway.simulator import desk_routes
+from kalshi_gateway.simulator.desk_routes import desk_actions
 from kalshi_gateway.simulator.exchange import Exchange
 
 from .asking import Signed
@@ -13,6 +17,7 @@ from .moments import Moment
 
 A = "KXCALM-26-A"
 DESK = "http://exchange/_simulator"
+DESCRIPTION = Path(__file__).parents[2] / "docs/simulator.md"
 
 
 @pytest.fixture(autouse=True)
@@ -190,3 +195,20 @@ async def test_a_page_in_a_browser_cannot_use_the_desk(client: httpx.AsyncClient
     response = await client.post(f"{DESK}/members", json={}, headers={"Origin": "http://evil"})
 
     assert response.status_code == 403
+
+
+def test_the_desk_is_described(exchange: Exchange) -> None:
+    """Every action by method and path, and no other; every field of every body."""
+    page = DESCRIPTION.read_text(encoding="utf-8")
+
+    described = re.findall(r"`(GET|POST|PATCH|DELETE) (/(?:members|markets|lag|archive)\S*)`", page)
+
+    assert set(described) == set(desk_actions(exchange))
+    shapes = [shape for shape in vars(desk_routes).values() if is_body(shape)]
+    assert desk_routes.Joining in shapes
+    fields = {name for shape in shapes for name in shape.__struct_fields__}
+    assert {name for name in fields if f"`{name}`" not in page} == set()
+
+
+def is_body(shape: Any) -> bool:
+    return isinstance(shape, type) and issubclass(shape, desk_routes.Asked)
