@@ -239,6 +239,14 @@ async def test_cursors_that_mean_nothing_begin_anew(
     assert len({fill["fill_id"] for fill in paged}) == 3
     assert await asked(client, "/portfolio/fills", auth, cursor="!!nonsense") == whole
     assert whole["cursor"] == ""
+    for ticker in ("KXCALM-26-B", "KXCALM-27-A"):
+        a_market(exchange, ticker)
+        exchange.desk.trade(ada.member, ticker, "bid", "0.5000", "1")
+    first = await asked(client, "/portfolio/positions", auth, limit=1)
+    every = await asked(client, "/portfolio/positions", auth, settlement_status="all")
+    other = {"settlement_status": "all", "cursor": first["cursor"]}
+    assert first["cursor"]
+    assert await asked(client, "/portfolio/positions", auth, **other) == every
     refused = await client.get("/portfolio/fills?limit=1001", auth=auth)
     assert (refused.status_code, list(refused.json())) == (400, ["msg"])
 
@@ -256,7 +264,7 @@ async def test_orders_end_executed_canceled_or_rest(
     moment.move(seconds=1)
     desk.trade(ada.member, A, "bid", "0.5000", "1", asked="3")
     moment.move(seconds=1)
-    desk.trade(ada.member, A, "bid", "0.5000", "2")
+    desk.trade(ada.member, A, "bid", "0.5000", "2", limit="0.9900")
 
     rows = (await asked(client, "/portfolio/orders", auth))["orders"]
 
@@ -269,6 +277,11 @@ async def test_orders_end_executed_canceled_or_rest(
         ("canceled", "3.00", "1.00", "0.00"),
         ("resting", "10.00", "4.00", "6.00"),
     ]
+    # What an order would have paid is not what it paid.
+    assert (rows[0]["yes_price_dollars"], rows[0]["taker_fill_cost_dollars"]) == (
+        "0.9900",
+        "1.000000",
+    )
     assert rows[2]["maker_fill_cost_dollars"] == "1.200000"
     assert rows[2]["client_order_id"] == "mine"
     assert "expiration_time" not in rows[2]

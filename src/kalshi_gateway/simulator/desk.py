@@ -104,11 +104,13 @@ class Desk:
         taker: bool = True,
         subaccount: int = 0,
         asked: str | None = None,
+        limit: str | None = None,
         client_order_id: str | None = None,
     ) -> Fill:
         """Let a member trade now; everyone sees it, as with any trade.
 
-        `asked` is how many contracts his order was for, when it did not get them all.
+        `asked` is how many contracts his order was for, when it did not get them all, and
+        `limit` what it would have paid, when it paid less.
         """
         entry, at, size = self._order(ticker, price, count)
         before = self.exchange.ledger.collateral.get(ticker, 0)
@@ -122,6 +124,7 @@ class Desk:
             taker=taker,
             subaccount=subaccount,
             initial=None if asked is None else _counted(asked),
+            limit=None if limit is None else _priced(limit),
             client_order_id=client_order_id,
         )
         self._publish(entry, fill, before)

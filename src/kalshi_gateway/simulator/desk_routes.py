@@ -87,6 +87,7 @@ class Executing(Trading):
     against: str | None = None
     taker: bool = True
     asked: str | None = None
+    limit: str | None = None
 
 
 class Hitting(Asked):

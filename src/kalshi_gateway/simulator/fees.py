@@ -21,6 +21,8 @@ MAKERS_SHARE = {
     "flat": Fraction(0),
 }
 UNKNOWN_SHARE = Fraction(1, 4)
+# No fee is more: seven hundredths of a quarter of a dollar, for a hundredth of a contract.
+AT_MOST = 175
 
 
 class Terms(NamedTuple):

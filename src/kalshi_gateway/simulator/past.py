@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from . import times
+from . import fees, times
 from .accounts import Member
 from .entries import MarketEntry
 from .ledger import shard_of
@@ -21,8 +21,6 @@ SHARES = {"open": 0.5, "closed": 0.1, "settled": 0.25, "archived": 0.15}
 FEWEST_MARKETS = 40
 MOST_MARKETS = 400
 LARGEST = 20_000  # hundredths of a contract in one trade of theirs
-# No fee is more than seven hundredths of a quarter, and no rounding more than a step.
-FEE_AT_MOST = 175
 TIERS = ("basic", "advanced", "expert", "premier")
 
 
@@ -49,7 +47,7 @@ class Deal:
         """What it can have cost a member at most."""
         bids = self.trade.taker_bids is (member is self.taker)
         paid = self.trade.price if bids else DOLLAR - self.trade.price
-        return self.trade.count * (paid + FEE_AT_MOST) + member.precision
+        return self.trade.count * (paid + fees.AT_MOST) + member.precision
 
 
 @dataclass(eq=False, slots=True)

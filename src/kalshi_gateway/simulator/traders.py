@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from . import fees
 from .accounts import Member
 from .entries import MarketEntry
 from .ledger import BookSide, shard_of
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MEMBERS_SHARE = 0.3  # of the sides of all trades
 WITHDRAWAL_EVERY = 40
-FEE_AT_MOST = 175
 TOP_UP_CENTS = 5_000
 
 
@@ -77,7 +77,7 @@ class Traders:
         self, member: Member, entry: MarketEntry, price: int, count: int, *, bids: bool
     ) -> None:
         """Pay in and move over what is missing for a trade."""
-        cost = count * ((price if bids else DOLLAR - price) + FEE_AT_MOST) + member.precision
+        cost = count * ((price if bids else DOLLAR - price) + fees.AT_MOST) + member.precision
         shard = shard_of(entry)
         missing = -(-max(cost - member.held(0, shard), 0) // MICRO) * MICRO
         if not missing:
