@@ -174,8 +174,8 @@ async def test_doctor_finds_nothing_wrong_where_nothing_is(
     findings = {finding["what"]: finding for finding in healthy.said["findings"]}
     assert healthy.code == 0
     assert all(finding["ok"] for finding in findings.values())
-    assert {"settings", "database", "schema", "exchange", "clock", "key"} <= findings.keys()
-    assert "basic" in findings["key"]["found"]
+    assert {"settings", "database", "schema", "master keys", "exchange", "clock"} <= findings.keys()
+    assert "basic" in findings["key: tier"]["found"]
     for line in lines_of(key["KALSHI_API_SECRET_FILE"]):
         assert line not in healthy.out + healthy.err
 
@@ -193,7 +193,7 @@ async def test_doctor_says_what_to_do_about_each_failure(
         stranger = await shell.run("doctor", "--json", KALSHI_BASE_URL=url, **unknown)
     alone = await shell.run("doctor", "--json", DATABASE_URL="postgresql://127.0.0.1:1/none")
 
-    for ended, failed in ((stranger, {"key"}), (alone, {"database", "exchange"})):
+    for ended, failed in ((stranger, {"key: exchange"}), (alone, {"database", "exchange"})):
         wrong = [finding for finding in ended.said["findings"] if not finding["ok"]]
         assert ended.code == 1
         assert {finding["what"] for finding in wrong} == failed

@@ -113,7 +113,7 @@ def doctor(as_json: Json = False) -> None:
     """Check settings, database, clock, exchange and key, and say what to do about each."""
     from . import doctor as surgery
 
-    if not _run(surgery.examine(as_json=_machine_reads(as_json))):
+    if not _run(surgery.look(as_json=_machine_reads(as_json))):
         raise typer.Exit(1)
 
 
