@@ -27,7 +27,11 @@ from typing import cast
 import httpx
 import uvicorn
 import uvloop
-from hot import free_port, prepared, serve_and_tell
+from hot import (  # type: ignore[import-not-found]  # beside this file when it is run
+    free_port,
+    prepared,
+    serve_and_tell,
+)
 
 from kalshi_gateway import embedded
 from kalshi_gateway.db import Database
