@@ -1,8 +1,10 @@
 """Who is calling, and for which user they may speak."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -453,15 +455,132 @@ async def test_first_token(database: Database) -> None:
     assert await first() is None
 
 
-def test_every_route_states_its_scope(settings: Settings) -> None:
-    """No route under /kalshi is open by accident: each states the scope it takes."""
-    app = create_app(settings, database_url=NOWHERE)
-    routes = list(iter_route_contexts(app.routes))
-    guarded = [route for route in routes if (route.path or "").startswith("/kalshi")]
+#: What needs no token, and why.
+OPEN = {
+    "/healthz": "says that the process lives, to whoever watches over it",
+    "/readyz": "says whether it can answer, to the same",
+    "/metrics": "asks for a token itself, unless this machine asks",
+    "/openapi.json": "describes the API and shows nothing that is in it",
+    "/openapi-sdk.json": "the same",
+    "/docs": "the same, for people",
+    "/problems/{code}": "says what a code means",
+    "/static": "files of the page above",
+}
 
-    open_routes = [route.path for route in guarded if not states_scope(route.dependant)]
 
-    assert open_routes == []
+@pytest.fixture
+def gateway(settings: Settings, database_url: str) -> FastAPI:
+    """The gateway as it is served: with its own routes, and tokens."""
+    with_tokens = settings.model_copy(update={"gateway_auth": "token"})
+    return create_app(with_tokens, database_url=database_url)
+
+
+@pytest.fixture
+async def asking(gateway: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(gateway)
+    async with (
+        gateway.router.lifespan_context(gateway),
+        httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as client,
+    ):
+        yield client
+
+
+def scopes_of(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
+    """Each method and path of the application, with the scope that it states."""
+    return {
+        (method, route.path or ""): stated(getattr(route, "dependant", None))
+        for route in iter_route_contexts(app.routes)
+        for method in (getattr(route, "methods", None) or {"GET"})
+    }
+
+
+def stated(dependant: Any) -> Scope | None:
+    """The strongest scope that a route asks for, with those of its routers."""
+    calls = [dependency.call for dependency in dependant.dependencies] if dependant else []
+    scopes = [call.scope for call in calls if isinstance(call, Requires)]
+    return max(scopes, key=list(Scope).index, default=None)
+
+
+def guarded(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
+    return {route: scope for route, scope in scopes_of(app).items() if route[1] not in OPEN}
+
+
+def a_path(template: str, user_id: str) -> str:
+    """A path of that form, for that user."""
+    return re.sub(r"\{[^}]+\}", "X", template.replace("{user_id}", user_id))
+
+
+def test_every_route_states_its_scope(gateway: FastAPI) -> None:
+    """No route is open by accident: each states the scope it takes, or is among the open ones."""
+    routes = scopes_of(gateway)
+
+    assert [route for route, scope in guarded(gateway).items() if scope is None] == []
+    assert {path for _, path in routes} >= set(OPEN)
+    assert ("PUT", "/kalshi/users/{user_id}/credentials") in guarded(gateway)
+
+
+async def test_no_route_opens_without_a_token(gateway: FastAPI, asking: httpx.AsyncClient) -> None:
+    """Whatever is not open is 401 for who shows no token."""
+    wrong = {
+        (method, path): answer.status_code
+        for method, path in guarded(gateway)
+        if (answer := await asking.request(method, a_path(path, "ada"))).status_code != 401
+    }
+
+    assert wrong == {}
+
+
+async def test_no_route_opens_with_too_little(
+    gateway: FastAPI, asking: httpx.AsyncClient, database: Database
+) -> None:
+    """A token that may only read opens no route that takes more, and an admin's does not trade."""
+    _, reader = await a_token(database, "read", name="reader")
+    _, boss = await a_token(database, "admin", name="boss")
+    opens = {Scope.READ: set(Scope), Scope.TRADE: {Scope.TRADE}, Scope.ADMIN: {Scope.ADMIN}}
+
+    wrong = []
+    for (method, path), scope in guarded(gateway).items():
+        for secret, held in ((reader, Scope.READ), (boss, Scope.ADMIN)):
+            if scope is not None and held not in opens[scope]:
+                answer = await asking.request(method, a_path(path, "ada"), headers=bearer(secret))
+                if answer.status_code != 403 or answer.json()["code"] != "scope_missing":
+                    wrong.append((method, path, held, answer.status_code))
+
+    assert wrong == []
+
+
+async def test_no_route_opens_for_another_user(
+    gateway: FastAPI, asking: httpx.AsyncClient, database: Database
+) -> None:
+    """Wherever a path names a user, another's token is 403, and nothing is said of that user."""
+    _, secret = await a_token(database, "read", "trade", name="ada", user_id="ada")
+    _, _ = await a_token(database, "read", name="bob", user_id="bob")
+    users = [route for route in guarded(gateway) if "{user_id}" in route[1]]
+
+    wrong, told = [], set()
+    for method, path in users:
+        for other in ("bob", "nobody", "ADA", "ada%20", "ada%2F..", "%61da2"):
+            answer = await asking.request(method, a_path(path, other), headers=bearer(secret))
+            if answer.status_code not in (403, 404):
+                wrong.append((method, path, other, answer.status_code))
+            if "%" not in other:
+                told.add((answer.status_code, answer.json()["code"], answer.json()["detail"]))
+
+    assert users
+    assert wrong == []
+    assert told == {(403, "wrong_user", "This token speaks for another user.")}
+
+
+async def test_no_browser_is_let_in_unasked(asking: httpx.AsyncClient) -> None:
+    """By default no page of another origin may read an answer, or send a token."""
+    page = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+
+    answer = await asking.get("/healthz", headers=page)
+    preflight = await asking.options("/kalshi/markets", headers=page)
+
+    assert preflight.status_code >= 400
+    for response in (answer, preflight):
+        assert not any(name.startswith("access-control-") for name in response.headers)
 
 
 def test_a_route_without_scope_is_noticed() -> None:
@@ -472,15 +591,7 @@ def test_a_route_without_scope_is_noticed() -> None:
     @app.get("/kalshi/open")
     async def forgotten() -> None: ...
 
-    stated = {
-        route.path: states_scope(route.dependant)
-        for route in iter_route_contexts(app.routes)
-        if (route.path or "").startswith("/kalshi")
-    }
+    routes = scopes_of(app)
 
-    assert stated["/kalshi/whoami"] is True
-    assert stated["/kalshi/open"] is False
-
-
-def states_scope(dependant) -> bool:  # type: ignore[no-untyped-def]
-    return any(isinstance(dependency.call, Requires) for dependency in dependant.dependencies)
+    assert routes["GET", "/kalshi/whoami"] is Scope.READ
+    assert routes["GET", "/kalshi/open"] is None
