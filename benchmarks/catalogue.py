@@ -26,6 +26,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import uvloop
 from pydantic import SecretStr
 
 from kalshi_gateway import embedded, migrate, upstream
@@ -72,7 +73,7 @@ def exchange(markets: int, limited: bool, pipe: Connection) -> None:
     made = Exchange.generated(markets, seed=1)
     made.limits.on = limited
     pipe.send(made.keys.issue(kind="ed25519", tier="basic"))
-    asyncio.run(server(made, "127.0.0.1", PORT).serve())
+    uvloop.run(server(made, "127.0.0.1", PORT).serve())
 
 
 @contextmanager
@@ -239,7 +240,7 @@ def main() -> None:
     markets = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     with tempfile.TemporaryDirectory(prefix="kalshi-gateway-bench-") as folder:
         Path(folder).chmod(0o711)
-        asyncio.run(measure(markets, Path(folder) / "postgres"))
+        uvloop.run(measure(markets, Path(folder) / "postgres"))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 Thing = wire.Market | wire.Event | wire.Series
 
 #: Every walk of the catalogue, as `sync.py` names them.
-NAMES = ("series", "events:open", "events:unopened")
+NAMES = ("series", "events:open", "events:unopened", "events:closed")
 WALKS = ("markets:open", "markets:paused", "markets:unopened", "markets:closed")
 CHANGES = tuple(f"changes:{what}" for what in ("series", "events", "created", "updated", "settled"))
 

@@ -62,7 +62,7 @@ async def all_known(conn: Driver) -> bool:
     """Whether everything, and the changes since, were seen, and nothing waits to be read again."""
     known: bool = await conn.fetchval(
         "SELECT (SELECT count(*) FROM catalogue_walks"
-        "        WHERE complete_as_of IS NOT NULL AND cursor IS NULL) = 12"
+        "        WHERE complete_as_of IS NOT NULL AND cursor IS NULL) = 13"
         " AND NOT EXISTS (SELECT FROM instruments WHERE digest IS NULL OR category IS NULL)"
         " AND NOT EXISTS (SELECT FROM events WHERE digest = 0)"
     )

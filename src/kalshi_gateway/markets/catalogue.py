@@ -22,8 +22,8 @@ from .wanted import Wanted
 T = TypeVar("T")
 S = TypeVar("S", bound=Shape)
 
-#: Rows that are read before other work gets a turn: about two milliseconds.
-ROWS_PER_TURN = 16
+#: Rows that are read before other work gets a turn: about half a millisecond.
+ROWS_PER_TURN = 8
 
 NO_FAMILY = Family()
 COMBO_PREFIX = "KXMVE"

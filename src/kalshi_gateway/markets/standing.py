@@ -24,6 +24,7 @@ NAMES = {
     "series": "changes:series",
     "events:open": "changes:events",
     "events:unopened": "changes:events",
+    "events:closed": "changes:events",
 }
 MARKET_CHANGES = ("changes:created", "changes:updated", "changes:settled")
 

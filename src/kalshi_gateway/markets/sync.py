@@ -197,7 +197,7 @@ class Writer:
                 _pages(kalshi.events_page, status=status),
                 catalogue.events,
             )
-            for status in ("open", "unopened")
+            for status in ("open", "unopened", "closed")
         ]
         markets = [
             Scope(

@@ -68,6 +68,8 @@ class Walker:
     ) -> None:
         self._conn = conn
         self._writing = writing
+        #: One page is read at a time: whoever stores gets a turn after each few rows of one.
+        self._reading = asyncio.Lock()
         self._progress = progress
 
     async def walk(self, scope: Scope) -> Walked:
@@ -121,7 +123,8 @@ class Walker:
                         raise Astray("the exchange repeated a cursor")
                     been.add(page.cursor)
                     coming = asyncio.ensure_future(scope.fetch(page.cursor))
-                batch = await scope.prepare(page.rows, page.asked_at)
+                async with self._reading:
+                    batch = await scope.prepare(page.rows, page.asked_at)
                 # A cursor that the exchange cannot read is answered with the first page, silently.
                 # Rows may move between pages, so a few seen twice mean nothing; a whole page does.
                 if page.cursor is not None and batch.seen and walked.seen.issuperset(batch.seen):
