@@ -92,7 +92,7 @@ def test_one_model_of_errors(flat: Schema) -> None:
         answers = dict(operation["responses"])
         content = answers.pop("default")["content"]
         assert content == {"application/problem+json": {"schema": PROBLEM}}
-        others = [said for status, said in answers.items() if not status.startswith("2")]
+        others = [said for status, said in answers.items() if not status.startswith(("2", "3"))]
         problems = [said["content"] for said in others if said["content"] == content]
         assert len(others) - len(problems) == (1 if name == "readReadiness" else 0)
 
@@ -143,10 +143,6 @@ def test_one_model_of_errors(flat: Schema) -> None:
                 "maxItems": 2,
                 "description": "1. Dollars. 2. Contracts.",
             },
-        ),
-        (
-            {"type": "array", "items": {"type": "string"}, "maxLength": 9},
-            {"type": "array", "items": {"type": "string"}, "maxItems": 9},
         ),
         (
             {"type": "object", "additionalProperties": {"type": ["integer", "null"]}},

@@ -26,7 +26,7 @@ from .credentials.keeping import Keeper
 from .credentials.ring import ring_of
 from .credentials.vault import Vault
 from .db import Database
-from .dependencies import Resources
+from .dependencies import Resources, only_known_parameters
 from .exchange import router as exchange_router
 from .exchange.exchange import ExchangeWatch
 from .hot import Hot
@@ -103,11 +103,8 @@ def create_app(
     )
     app.include_router(health.router)
     app.include_router(documents.router)
-    app.include_router(markets.router)
-    app.include_router(families.router)
-    app.include_router(suggestions.router)
-    app.include_router(exchange_router.router)
-    app.include_router(credentials.router)
+    for room in (markets, families, suggestions, exchange_router, credentials):
+        app.include_router(room.router, dependencies=[only_known_parameters])
     app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
     return app
 

@@ -1,13 +1,17 @@
 """What a handler may ask for, named by the part it plays."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
 from fastapi import Depends, Header, Query
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.models import HTTPBearer
 from fastapi.params import Depends as Dependency
 from fastapi.security.base import SecurityBase
+from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from . import auth, db, directives, settings
@@ -15,6 +19,7 @@ from .answers import Asked
 from .audit.entry import Author
 from .credentials.keeping import Keeper
 from .credentials.vault import Vault
+from .errors import FieldError, Unprocessable
 from .exchange.exchange import ExchangeWatch
 from .kalshi.client import Kalshi
 from .markets.lookup import Lookup
@@ -113,8 +118,15 @@ async def _terms(
             examples=["max-age=30"],
         ),
     ] = None,
+    if_none_match: Annotated[
+        str | None,
+        Header(
+            alias="If-None-Match",
+            description="The `ETag` that you have: 304 while nothing but the age has changed.",
+        ),
+    ] = None,
 ) -> directives.Terms:
-    # The header is named above for the description; read here it is whole, in all its lines.
+    # Headers are named above for the description; read here it is whole, in all its lines.
     header = Asked.of(connection.scope).directives
     terms = directives.Terms.said(header, max_age, anew=refresh)
     connection.scope[directives.TERMS] = terms
@@ -157,6 +169,42 @@ async def _author(caller: Caller) -> Author:
 
 #: For the audit log: who writes, in which request.
 WrittenBy = Annotated[Author, Depends(_author)]
+
+
+#: A parameter's name that may be repeated in a problem.
+SAYABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+async def _only_known(connection: HTTPConnection, _: Caller) -> None:
+    """Refuse parameters that the route has not, lest a misspelt one be none."""
+    dependant: Dependant = connection.scope["route"].dependant
+    if not connection.scope["query_string"] or _reads_all(dependant):
+        return
+    unknown = connection.query_params.keys() - frozenset(_query_names(dependant))
+    if unknown:
+        places = {f"/query/{name}" if SAYABLE.fullmatch(name) else "/query" for name in unknown}
+        raise Unprocessable(
+            "The query has a parameter that does not exist here.",
+            errors=tuple(FieldError(place, "does not exist here") for place in sorted(places)),
+        )
+
+
+def _reads_all(dependant: Dependant) -> bool:
+    """Whether a model takes the query as a whole, and tells of all its mistakes together."""
+    kinds = [field.field_info.annotation for field in dependant.query_params]
+    return any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds)
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    """The query parameters of a handler and of all that it depends on."""
+    for field in dependant.query_params:
+        yield field.alias
+    for inner in dependant.dependencies:
+        yield from _query_names(inner)
+
+
+#: For `include_router`; who has no token hears of that first.
+only_known_parameters: Dependency = Depends(_only_known)
 
 
 @dataclass(frozen=True)

@@ -114,13 +114,33 @@ def _age_seconds(as_of: datetime) -> float:
     return max(0.0, (datetime.now(UTC) - as_of).total_seconds())
 
 
-def _problem(description: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+def described_headers(*names: str) -> dict[str, Any]:
+    """Headers of an answer, as the API description refers to them."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
+
+def _problem(description: str, *headers: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    content = {"application/problem+json": {"schema": schema}}
+    return {
+        "description": description,
+        "content": content,
+        "headers": described_headers(*headers),
+    }
+
+
+_TELLING = described_headers("Age", "ETag", "Cache-Control", "Cache-Status", "X-Cache")
 
 #: What every route that takes terms may answer, for the API description.
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    503: _problem("The exchange cannot answer now, and nothing is known here; see `Retry-After`."),
+    200: {"headers": _TELLING},
+    304: {
+        "description": "Nothing but the age has changed since the `ETag` that you have.",
+        "headers": _TELLING,
+    },
+    503: _problem(
+        "The exchange cannot answer now, and nothing is known here; see `Retry-After`.",
+        "Retry-After",
+    ),
     504: _problem("`only-if-cached`, and nothing young enough is known; or no answer in time."),
 }

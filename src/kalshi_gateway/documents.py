@@ -2,7 +2,7 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Path, Request
@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
 
 from . import sdk
+from .directives import described_headers
 from .errors import GatewayError, NotFound
+from .freshness import Came
 from .problems import JSON, MEDIA_TYPE, Problem, ProblemField, ProblemUpstream
 
 router = APIRouter(include_in_schema=False)
@@ -37,6 +39,44 @@ DOCS_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
+}
+
+#: What is said in the headers of answers, by the names that the description refers to.
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "Finds the request in the log; yours, if you sent one.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+    "Age": {
+        "description": "How many seconds ago the exchange said it; absent where that is unknown.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "ETag": {
+        "description": "Of the content, not of `meta`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]+"$'},
+    },
+    "Cache-Control": {
+        "description": "Ask each time: with the `ETag` that costs next to nothing.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "Cache-Status": {
+        "description": "How this answer was come by, and for how long it is fresh (RFC 9211).",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^kalshi-gateway; "},
+    },
+    "X-Cache": {
+        "description": "The same in one word.",
+        "required": True,
+        "schema": {"type": "string", "enum": list(get_args(Came))},
+    },
+    "Retry-After": {
+        "description": "How many seconds to wait.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
 }
 
 DEFAULT_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -67,6 +107,14 @@ def description(app: FastAPI) -> dict[str, Any]:
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schema.pop("$defs", None)
             schemas[model.__name__] = schema
+    described["components"]["headers"] = HEADERS
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            for answer in operation["responses"].values():
+                answer["headers"] = {
+                    **answer.get("headers", {}),
+                    **described_headers("X-Request-ID"),
+                }
     return described
 
 

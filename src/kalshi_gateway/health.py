@@ -34,7 +34,11 @@ async def read_readiness(readiness: Readiness) -> Response:
     return Response(report.model_dump_json(), 200 if report.ready else 503, media_type=JSON)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def read_metrics(request: Request, metrics: Metrics) -> Response:
     """Prometheus metrics: open to this machine itself, otherwise by a token with `read`."""
     if not _from_this_machine(request):

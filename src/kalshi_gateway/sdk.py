@@ -111,8 +111,6 @@ class _Flattening:
                 flat[keyword] = value
             elif keyword not in DROPPED:
                 flat.update(self._translated(keyword, value, name))
-        if flat.get("type") == "array" and "maxLength" in flat:
-            flat["maxItems"] = flat.pop("maxLength")  # how pydantic says it beside a union
         if nullable:
             flat["nullable"] = True
         return flat

@@ -129,9 +129,9 @@ class MarketListing(Listing):
 
     event: Name = None
     tickers: Annotated[
-        list[str] | None,
+        Annotated[list[str], Field(max_length=MOST_TICKERS)] | None,
         BeforeValidator(_split),
-        Field(max_length=MOST_TICKERS, description="Comma list, or repeated."),
+        Field(description="Comma list, or repeated."),
     ] = None
     min_volume: Annotated[Decimal | None, Field(ge=0, max_digits=15, decimal_places=2)] = None
     min_price: Annotated[Dollar, Field(description="Of the last trade, in dollars.")] = None
