@@ -18,6 +18,12 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from . import __version__, auth, documents, health, upstream
+from .accounts import due
+from .accounts import router as accounts
+from .accounts.clients import Lines
+from .accounts.due import DueAccounts, Watched
+from .accounts.known import Accounts
+from .accounts.refresh import Refresher
 from .auth import Gatekeeper
 from .background import beside, every
 from .credentials import router as credentials
@@ -103,7 +109,7 @@ def create_app(
     )
     app.include_router(health.router)
     app.include_router(documents.router)
-    for room in (markets, families, suggestions, exchange_router, credentials):
+    for room in (markets, families, suggestions, exchange_router, credentials, accounts):
         app.include_router(room.router, dependencies=[only_known_parameters])
     app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
     return app
@@ -180,6 +186,18 @@ def opened(
                 clock=kalshi.clock,
                 own=upstream.own_key(settings),
             )
+            refresher = Refresher(
+                database, vault, Lines(http, kalshi), kalshi, lookup, settings.account_refresh_every
+            )
+            await stack.enter_async_context(refresher.opened())
+            watched = Watched(refresher)
+            noting_watched = every(
+                due.NOTE_WATCHED_EVERY,
+                watched.note,
+                "watched accounts",
+                failures=metrics.job_failures,
+            )
+            await stack.enter_async_context(beside(noting_watched, "watched accounts"))
             app.state.resources = Resources(
                 settings=settings,
                 database=database,
@@ -193,6 +211,9 @@ def opened(
                 exchange=ExchangeWatch(kalshi),
                 vault=vault,
                 keeper=Keeper(vault, Doctor(http, kalshi)),
+                accounts=Accounts(
+                    database, vault, refresher, watched, fresh_for=settings.account_fresh_for
+                ),
             )
             if settings.gateway_jobs:
                 learning = every(
@@ -209,6 +230,8 @@ def opened(
                     prices_every=settings.price_refresh_every,
                 )
                 await stack.enter_async_context(beside(sync.run(), "catalogue"))
+                accounts_due = DueAccounts(refresher, settings.kalshi_user_id)
+                await stack.enter_async_context(beside(accounts_due.run(), "accounts"))
             yield
 
     return lifespan

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
 from . import auth, db, directives, settings
+from .accounts.known import Accounts
 from .answers import Asked
 from .audit.entry import Author
 from .credentials.keeping import Keeper
@@ -46,6 +47,7 @@ class Resources:
     exchange: ExchangeWatch
     vault: Vault
     keeper: Keeper
+    accounts: Accounts
 
 
 def _resources(connection: HTTPConnection) -> Resources:
@@ -95,6 +97,10 @@ async def _vault(connection: HTTPConnection) -> Vault:
 
 async def _keeper(connection: HTTPConnection) -> Keeper:
     return _resources(connection).keeper
+
+
+async def _accounts(connection: HTTPConnection) -> Accounts:
+    return _resources(connection).accounts
 
 
 async def _terms(
@@ -147,6 +153,7 @@ class Bearer(SecurityBase):
         return await gatekeeper.caller(connection.headers.get("authorization"))
 
 
+AccountReader = Annotated[Accounts, Depends(_accounts)]
 Caller = Annotated[auth.Caller, Depends(Bearer())]
 CatalogueProgress = Annotated[Progress, Depends(_progress)]
 Config = Annotated[settings.Settings, Depends(_config)]

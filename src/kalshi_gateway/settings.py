@@ -106,6 +106,12 @@ class Settings(BaseSettings):
     gateway_price_refresh_seconds: int = Field(
         300, ge=10, le=86400, description="How often the prices of all open markets are walked."
     )
+    gateway_account_refresh_seconds: int = Field(
+        300, ge=10, le=86400, description="How often users' accounts are read in the background."
+    )
+    gateway_account_fresh_seconds: int = Field(
+        30, ge=1, le=3600, description="An account older than this is also read when asked for."
+    )
     gateway_log_format: Literal["json", "console"] = Field(
         "json", description="Log lines as JSON, or coloured for a terminal."
     )
@@ -227,6 +233,14 @@ class Settings(BaseSettings):
     @property
     def price_refresh_every(self) -> timedelta:
         return timedelta(seconds=self.gateway_price_refresh_seconds)
+
+    @property
+    def account_refresh_every(self) -> timedelta:
+        return timedelta(seconds=self.gateway_account_refresh_seconds)
+
+    @property
+    def account_fresh_for(self) -> timedelta:
+        return timedelta(seconds=self.gateway_account_fresh_seconds)
 
 
 @dataclass(frozen=True)

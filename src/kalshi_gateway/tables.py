@@ -10,8 +10,11 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
+    SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR, UUID
@@ -205,6 +208,169 @@ audit_head = Table(
     Column("seq", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     CheckConstraint("one", name="one_row"),
+)
+
+#: One member of the exchange, as one user of ours: all that is recorded of him hangs on its id.
+kalshi_ledgers = Table(
+    "kalshi_ledgers",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("user_id", Text(collation="C"), nullable=False),
+    Column(
+        "member_id", Text, comment="who the exchange says it is; null: no order has told it yet"
+    ),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    UniqueConstraint("user_id", "member_id"),
+)
+
+#: A user's account as it is answered, when it is to be read again, and who does that now.
+kalshi_account_cache = Table(
+    "kalshi_account_cache",
+    metadata,
+    Column("user_id", Text(collation="C"), primary_key=True),
+    Column("ledger_id", UUID(as_uuid=True)),
+    Column(
+        "signed_with",
+        Text,
+        comment="environment, id and fingerprint of the key whose account this is",
+    ),
+    Column("due_with", Text, comment="the same of the key it is due for"),
+    Column("body", Text, comment="the finished JSON object of an answer; null: never read"),
+    Column("rows", Text, comment="the exchange's own rows it was made of, as a JSON object"),
+    Column("as_of", Moment, comment="up to when the exchange's answers were current"),
+    Column("complete", Boolean, nullable=False, server_default=text("false")),
+    Column("warnings", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column(
+        "epoch",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="raised by whatever makes all that was asked before old",
+    ),
+    Column(
+        "known_epoch",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="the epoch in which the body was asked for",
+    ),
+    Column("changed_at", Moment, comment="when the epoch was raised"),
+    Column("due_at", Moment, nullable=False),
+    Column("claim", UUID(as_uuid=True), comment="of the one who refreshes it now"),
+    Column("claimed_until", Moment),
+    Column("refreshes", BigInteger, nullable=False, server_default=text("0")),
+    Column("ledger_version", BigInteger, nullable=False, server_default=text("0")),
+    Column(
+        "failures",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="in a row, since the last good refresh",
+    ),
+    Column("failure", Text, comment="why the last one failed, in words"),
+    Column("watched_at", Moment, comment="when somebody asked for it last"),
+    Index("ix_kalshi_account_cache_due_at", "due_at"),
+)
+
+#: How far a member's own lists have been read; a row per list and tier.
+kalshi_ledger_walks = Table(
+    "kalshi_ledger_walks",
+    metadata,
+    Column("ledger_id", UUID(as_uuid=True), primary_key=True),
+    Column("scope", Text, primary_key=True, comment="fills, fills:archive, settlements:0 …"),
+    Column("since", Moment, comment="all before is here; null: not all of it yet"),
+    Column("cursor", Text, comment="where the walk under way goes on; null: it is not under way"),
+    Column("until", Moment, comment="what the walk under way will be complete up to"),
+)
+
+#: What orders got, once each; live tier and archive have many of them both.
+kalshi_fills = Table(
+    "kalshi_fills",
+    metadata,
+    Column("ledger_id", UUID(as_uuid=True), primary_key=True),
+    Column("fill_id", Text(collation="C"), primary_key=True),
+    Column("subaccount", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "direction",
+        SmallInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="1 bought YES, -1 NO; 0: cannot be read",
+    ),
+    Column("ticker", Ticker, nullable=False),
+    Column("order_id", Text),
+    Column("at", Moment),
+    Column("listed_at", Moment, nullable=False, comment="at; where that is unknown, 1970"),
+    Column("contracts", Numeric),
+    Column("yes_price", Numeric),
+    Column("fee", Numeric),
+    Column("body", Text, nullable=False, comment="the finished JSON object of a list"),
+    Index("ix_kalshi_fills_listed", "ledger_id", "listed_at", "fill_id", "subaccount", "direction"),
+    Index("ix_kalshi_fills_ticker", "ledger_id", "ticker"),
+)
+
+kalshi_orders = Table(
+    "kalshi_orders",
+    metadata,
+    Column("ledger_id", UUID(as_uuid=True), primary_key=True),
+    Column("order_id", Text(collation="C"), primary_key=True),
+    Column("ticker", Ticker, nullable=False),
+    Column("subaccount", Integer, nullable=False),
+    Column("status", Text),
+    Column("updated_at", Moment),
+    Column(
+        "listed_at",
+        Moment,
+        nullable=False,
+        comment="when it was made; where that is unknown, 1970",
+    ),
+    Column("body", Text, nullable=False),
+    Index("ix_kalshi_orders_listed", "ledger_id", "listed_at", "order_id"),
+    Index("ix_kalshi_orders_resting", "ledger_id", postgresql_where=text("status = 'resting'")),
+)
+
+#: What markets paid; the exchange shows it no more once it is archived.
+kalshi_settlements = Table(
+    "kalshi_settlements",
+    metadata,
+    Column("ledger_id", UUID(as_uuid=True), primary_key=True),
+    Column("ticker", Ticker, primary_key=True),
+    Column("subaccount", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "listed_at",
+        Moment,
+        nullable=False,
+        comment="when it was paid; where that is unknown, 1970",
+    ),
+    Column("yes_value", Numeric, comment="what the market says one YES contract got"),
+    Column("row", Text, nullable=False, comment="the exchange's own, verbatim"),
+    Index("ix_kalshi_settlements_listed", "ledger_id", "listed_at", "ticker", "subaccount"),
+)
+
+#: Money that came, went, or moved within the account.
+kalshi_transfers = Table(
+    "kalshi_transfers",
+    metadata,
+    Column("ledger_id", UUID(as_uuid=True), primary_key=True),
+    Column(
+        "source",
+        Text,
+        primary_key=True,
+        comment="which of the exchange's lists it is of: deposits, withdrawals …",
+    ),
+    Column("transfer_id", Text(collation="C"), primary_key=True),
+    Column("listed_at", Moment, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+#: What an account was worth when it was read: one row where that changed, and one an hour.
+kalshi_account_snapshots = Table(
+    "kalshi_account_snapshots",
+    metadata,
+    Column("ledger_id", UUID(as_uuid=True), primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("balance", Numeric, nullable=False),
+    Column("portfolio_value", Numeric),
 )
 
 for _column in (

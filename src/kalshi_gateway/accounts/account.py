@@ -61,6 +61,7 @@ class Position:
     fees_paid: Dollars | None
     close_time: Moment | None
     exchange_index: Annotated[int | None, Field(description="The shard it is held on.")]
+    subaccount: Annotated[int, Field(description="0 is the primary one.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,10 @@ def account(user_id: str, balance: wire.Balance, positions: Sequence[Position]) 
 
 
 def position(
-    row: wire.MarketPosition, book: Book | None, facts: MarketFacts = NO_FACTS
+    row: wire.MarketPosition,
+    book: Book | None,
+    facts: MarketFacts = NO_FACTS,
+    subaccount: int = 0,
 ) -> Position | None:
     """The exchange's position with our P&L beside it; None when nothing is held.
 
@@ -145,6 +149,7 @@ def position(
         exchange_index=row.exchange_index
         if row.exchange_index is not None
         else facts.exchange_index,
+        subaccount=subaccount,
     )
 
 

@@ -1,0 +1,70 @@
+"""What the catalogue knows of the markets that somebody has traded in."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from kalshi_gateway.db import Driver
+
+from .marks import MarketFacts
+
+
+class _Body(msgspec.Struct):
+    """The members of a market's finished JSON that are needed here."""
+
+    event_ticker: str | None = None
+    category: str | None = None
+    display_name: str | None = None
+    close_time: datetime | None = None
+    exchange_index: int | None = None
+    yes_bid: Decimal | None = None
+    yes_ask: Decimal | None = None
+    last_price: Decimal | None = None
+    status: str | None = None
+    settlement_value: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Markets by ticker, and what the settled ones among them paid."""
+
+    markets: dict[str, MarketFacts] = field(default_factory=dict)
+    settled: dict[str, Decimal] = field(default_factory=dict)
+
+
+_decoder = msgspec.json.Decoder(_Body)
+
+
+async def of(conn: Driver, tickers: Collection[str]) -> Known:
+    """What is known of these markets; of those the catalogue does not have, nothing."""
+    if not tickers:
+        return Known()
+    rows = await conn.fetch(
+        "SELECT ticker, body FROM instruments WHERE ticker = ANY($1)", list(tickers)
+    )
+    known = Known()
+    for ticker, text in rows:
+        body = _decoder.decode(text)
+        known.markets[ticker] = MarketFacts(
+            event_ticker=body.event_ticker,
+            category=body.category,
+            display_name=body.display_name,
+            close_time=body.close_time,
+            exchange_index=body.exchange_index,
+            yes_bid=body.yes_bid,
+            yes_ask=body.yes_ask,
+            last_price=body.last_price,
+        )
+        if body.status == "settled" and body.settlement_value is not None:
+            known.settled[ticker] = body.settlement_value
+    return known
+
+
+async def unknown(conn: Driver, tickers: Iterable[str]) -> list[str]:
+    """Those of the tickers that the catalogue does not have."""
+    asked = set(tickers)
+    rows = await conn.fetch("SELECT ticker FROM instruments WHERE ticker = ANY($1)", list(asked))
+    return sorted(asked - {row["ticker"] for row in rows})
