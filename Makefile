@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format lock migrate migration bench
+.PHONY: help setup run demo test check format lock migrate migration bench fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ demo: ## the gateway on a simulated exchange
 
 test: ## the tests
 	@./gateway test
+
+fuzz: setup ## requests made up from the API's description, for some minutes
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} ./gateway test -n2 tests/fuzzing
 
 check: ## format, lint and types, as CI checks them
 	@./gateway check

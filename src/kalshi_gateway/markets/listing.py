@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -68,7 +69,17 @@ Instant = Annotated[
 ]
 # As long as the words that a search was taken for make it.
 Cursor = Annotated[str | None, Field(max_length=8_000)]
-Dollar = Annotated[Decimal | None, Field(ge=0, le=1, max_digits=8, decimal_places=6)]
+# A number in the description, too: to its reader text is another kind of value.
+Dollar = Annotated[
+    Decimal,
+    Field(ge=0, le=1, max_digits=8, decimal_places=6),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+Count = Annotated[
+    Decimal,
+    Field(ge=0, max_digits=15, decimal_places=2),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
 
 
 class _Parameters(BaseModel):
@@ -133,9 +144,15 @@ class MarketListing(Listing):
         BeforeValidator(_split),
         Field(description="Comma list, or repeated."),
     ] = None
-    min_volume: Annotated[Decimal | None, Field(ge=0, max_digits=15, decimal_places=2)] = None
-    min_price: Annotated[Dollar, Field(description="Of the last trade, in dollars.")] = None
-    max_price: Annotated[Dollar, Field(description="Of the last trade, in dollars.")] = None
+    min_volume: Annotated[
+        Count | None, Field(description="Contracts since the market opened; two decimals.")
+    ] = None
+    min_price: Annotated[
+        Dollar | None, Field(description="Of the last trade, in dollars; at most six decimals.")
+    ] = None
+    max_price: Annotated[
+        Dollar | None, Field(description="Of the last trade, in dollars; at most six decimals.")
+    ] = None
     include_combos: bool = False
     sort: Annotated[
         MarketSort | None, Field(description="relevance for searches, else volume_24h.")
