@@ -1,11 +1,14 @@
 """Our own line to the exchange: the service's key, its budget, and what is counted of it."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 
 import httpx
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from .kalshi.budget import Bucket, Lane
 from .kalshi.client import Kalshi
@@ -73,7 +76,37 @@ def kalshi(settings: Settings, http: httpx.AsyncClient, metrics: Metrics) -> Kal
     if settings.service_key is None:
         made.budget.learn(UNSIGNED)
     _show(made, metrics)
+    metrics.registry.register(DriftSeen(made.drift))
     return made
+
+
+class DriftSeen(Collector):
+    """Each difference by itself: how often it was seen, and since when."""
+
+    def __init__(self, drift: Drift) -> None:
+        self._drift = drift
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("endpoint", "field", "kind")
+        seen = CounterMetricFamily(
+            "gateway_upstream_drift_seen", "Rows that differ in this field.", labels=labels
+        )
+        first = GaugeMetricFamily(
+            "gateway_upstream_drift_first_timestamp_seconds",
+            "When a row first differed in this field.",
+            labels=labels,
+        )
+        last = GaugeMetricFamily(
+            "gateway_upstream_drift_last_timestamp_seconds",
+            "When a row last differed in this field.",
+            labels=labels,
+        )
+        for difference in self._drift.snapshot():
+            values = (difference.endpoint, difference.field, difference.kind)
+            seen.add_metric(values, difference.count)
+            first.add_metric(values, difference.first_at.timestamp())
+            last.add_metric(values, difference.last_at.timestamp())
+        yield from (seen, first, last)
 
 
 def signer(settings: Settings) -> Signer | None:
