@@ -38,7 +38,7 @@ async def whoami(caller: Caller) -> str:
     return caller.name
 
 
-@read.get("/users/{user_id}/account")
+@read.get("/users/{user_id}/belongings")
 async def account(user_id: str) -> str:
     return user_id
 
@@ -128,8 +128,8 @@ async def test_not_authenticated(
 
 ROUTES = {
     "read": ("GET", "/kalshi/whoami"),
-    "own": ("GET", "/kalshi/users/ada/account"),
-    "other": ("GET", "/kalshi/users/bob/account"),
+    "own": ("GET", "/kalshi/users/ada/belongings"),
+    "other": ("GET", "/kalshi/users/bob/belongings"),
     "trade": ("POST", "/kalshi/users/ada/orders"),
     "trade other": ("POST", "/kalshi/users/bob/orders"),
     "admin": ("GET", "/kalshi/everything"),
@@ -165,7 +165,7 @@ async def test_what_is_missing_is_said(client: httpx.AsyncClient, database: Data
     _, secret = await a_token(database, "read")
 
     scope = await client.get("/kalshi/everything", headers=bearer(secret))
-    user = await client.get("/kalshi/users/bob/account", headers=bearer(secret))
+    user = await client.get("/kalshi/users/bob/belongings", headers=bearer(secret))
 
     assert scope.json()["code"] == "scope_missing"
     assert user.json()["code"] == "wrong_user"

@@ -137,6 +137,23 @@ class Answer(Response):
         return self._zipped
 
 
+class TextAnswer(Answer):
+    """What is no JSON object, such as CSV: it has no `meta`, and headers alone tell its age."""
+
+    def __init__(self, content: str, standing: Standing, media_type: str, came: Came) -> None:
+        super().__init__(content.encode(), standing, source=_source(came), came=came)
+        self.media_type = media_type
+
+    def _render(self, second: int) -> None:
+        meta = self.standing.meta(source=self.source)
+        told = _headers(meta, self.standing, self.came, self.etag)[1:]
+        headers = [(b"content-type", f"{self.media_type}; charset=utf-8".encode()), *told]
+        self._unchanged = {"type": "http.response.start", "status": 304, "headers": headers}
+        self._start, self._body = _messages(headers, self.content)
+        self._zipped = None
+        self._rendered_at = second
+
+
 def listed(
     name: str,
     bodies: Iterable[str],
@@ -144,10 +161,12 @@ def listed(
     standing: Standing,
     *,
     total: int | None = None,
+    came: Came = "HIT",
 ) -> Answer:
     """A list of finished objects under the name of what is listed."""
     text = f'{{"{name}":[{",".join(bodies)}],"next_cursor":'.encode()
-    return Answer(text + to_json(next_cursor), standing, total=total)
+    content = text + to_json(next_cursor)
+    return Answer(content, standing, source=_source(came), came=came, total=total)
 
 
 def detailed(body: str, standing: Standing, *more: str, came: Came = "HIT") -> Answer:

@@ -18,11 +18,12 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from . import __version__, auth, documents, health, upstream
-from .accounts import due
+from .accounts import due, pnl_router
 from .accounts import router as accounts
 from .accounts.clients import Lines
 from .accounts.due import DueAccounts, Watched
 from .accounts.known import Accounts
+from .accounts.profit import Profits
 from .accounts.refresh import Refresher
 from .auth import Gatekeeper
 from .background import beside, every
@@ -109,7 +110,15 @@ def create_app(
     )
     app.include_router(health.router)
     app.include_router(documents.router)
-    for room in (markets, families, suggestions, exchange_router, credentials, accounts):
+    for room in (
+        markets,
+        families,
+        suggestions,
+        exchange_router,
+        credentials,
+        accounts,
+        pnl_router,
+    ):
         app.include_router(room.router, dependencies=[only_known_parameters])
     app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
     return app
@@ -214,6 +223,7 @@ def opened(
                 accounts=Accounts(
                     database, vault, refresher, watched, fresh_for=settings.account_fresh_for
                 ),
+                profits=Profits(database),
             )
             if settings.gateway_jobs:
                 learning = every(

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 
 from . import auth, db, directives, settings
 from .accounts.known import Accounts
+from .accounts.profit import Profits
 from .answers import Asked
 from .audit.entry import Author
 from .credentials.keeping import Keeper
@@ -48,6 +49,7 @@ class Resources:
     vault: Vault
     keeper: Keeper
     accounts: Accounts
+    profits: Profits
 
 
 def _resources(connection: HTTPConnection) -> Resources:
@@ -103,6 +105,10 @@ async def _accounts(connection: HTTPConnection) -> Accounts:
     return _resources(connection).accounts
 
 
+async def _profits(connection: HTTPConnection) -> Profits:
+    return _resources(connection).profits
+
+
 async def _terms(
     connection: HTTPConnection,
     max_age: Annotated[
@@ -153,6 +159,7 @@ class Bearer(SecurityBase):
         return await gatekeeper.caller(connection.headers.get("authorization"))
 
 
+AccountProfits = Annotated[Profits, Depends(_profits)]
 AccountReader = Annotated[Accounts, Depends(_accounts)]
 Caller = Annotated[auth.Caller, Depends(Bearer())]
 CatalogueProgress = Annotated[Progress, Depends(_progress)]

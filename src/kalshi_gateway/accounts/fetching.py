@@ -106,7 +106,7 @@ class Member:
         )
         if payments:
             self.harvest.progress[PAYMENTS] = Progress(self._current_at)
-        return Stand(balance, tuple(positions), self._current_at)
+        return Stand(balance, tuple(positions), self._current_at, tuple(sorted(self.withheld)))
 
     # What is held now
 

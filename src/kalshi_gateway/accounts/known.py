@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+from kalshi_gateway.audit import repository as audit
+from kalshi_gateway.audit.entry import Author, Entry
 from kalshi_gateway.credentials.credential import NoCredentials
 from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.db import Database
@@ -34,6 +37,13 @@ class Looked:
         if self.cached.body is None:
             raise Unavailable("The account has not been read yet.", retry_after_seconds=1)
         return self.cached.body
+
+    @property
+    def ledger_id(self) -> UUID:
+        """Where all that is recorded of the member hangs."""
+        if self.cached.ledger_id is None:
+            raise Unavailable("The account has not been read yet.", retry_after_seconds=1)
+        return self.cached.ledger_id
 
 
 class Accounts:
@@ -75,12 +85,22 @@ class Accounts:
             return replace(self._read(cached), standing=self._standing(cached).late(why))
         return self._read(renewed, came_by(terms, known=True))
 
-    async def refreshed(self, user_id: str) -> Looked:
+    async def refreshed(self, user_id: str, author: Author) -> Looked:
         """The account as the exchange tells it now; raises what kept it from being read."""
         self._watched.see(user_id)
         cached = await self._cached(user_id)
-        epoch = 0 if cached is None else cached.epoch
-        return self._read(await self._refresher.refresh_since(user_id, epoch), "BYPASS")
+        try:
+            epoch = 0 if cached is None else cached.epoch
+            renewed = await self._refresher.refresh_since(user_id, epoch)
+        except (KalshiError, GatewayError):
+            await self._write_down(Entry("account.refresh", author, user_id, outcome="failed"))
+            raise
+        await self._write_down(Entry("account.refresh", author, user_id))
+        return self._read(renewed, "BYPASS")
+
+    async def _write_down(self, entry: Entry) -> None:
+        async with self._database.begin() as conn:
+            await audit.record(conn, entry)
 
     async def _cached(self, user_id: str) -> Cached | None:
         """What is kept, if it is the account of the key that would sign now."""

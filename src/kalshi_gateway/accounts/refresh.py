@@ -12,6 +12,7 @@ import structlog
 
 from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.db import Database, DatabaseUnavailable, Driver
+from kalshi_gateway.directives import NO_TERMS, Terms
 from kalshi_gateway.errors import GatewayError, Unavailable
 from kalshi_gateway.freshness import Kept
 from kalshi_gateway.kalshi.breaker import Breaker
@@ -43,6 +44,7 @@ AT_ONCE = 48
 LOOK_AGAIN_SECONDS = 0.1
 #: One timestamp of the exchange serves all accounts for so long, one set of cutoffs, too.
 CURRENT_FOR = timedelta(seconds=1)
+ANEW = Terms(anew=True)
 CUTOFF_FOR = timedelta(hours=1)
 #: After a change the exchange's reads lag behind: so often it is asked how far they are.
 CATCHING_UP_SECONDS = 0.25
@@ -268,7 +270,8 @@ class Refresher:
 
     async def _caught_up(self, turn: Turn) -> tuple[datetime | None, bool]:
         """Up to when the exchange's answers are current, and whether that is after the change."""
-        current_at = await self._current_at()
+        # Whoever waits may know of something that is younger than a second.
+        current_at = await self._current_at(ANEW if turn.lane is Lane.WAITING else NO_TERMS)
         changed_at = turn.cached.changed_at
         if changed_at is None or turn.cached.epoch == turn.cached.known_epoch:
             return current_at, True
@@ -277,7 +280,7 @@ class Refresher:
             if current_at is None or current_at >= changed_at:
                 return current_at, True
             await asyncio.sleep(CATCHING_UP_SECONDS)
-            current_at = await self._current_at()
+            current_at = await self._current_at(ANEW)
         return current_at, current_at is None or current_at >= changed_at
 
     def _nothing_newer(self, cached: Cached, current_at: datetime | None) -> bool:
@@ -306,10 +309,10 @@ class Refresher:
                 held=None if rows is None else Stand.from_text(rows),
             )
 
-    async def _current_at(self) -> datetime | None:
+    async def _current_at(self, terms: Terms) -> datetime | None:
         """Up to when answers about members are current; None if the exchange does not say."""
         try:
-            told = await self._current.get()
+            told = await self._current.get(terms)
         except KalshiError as error:
             log.debug("exchange's timestamp not read", why=str(error))
             return None

@@ -21,6 +21,8 @@ class Stand(msgspec.Struct, frozen=True):
     positions: tuple[Placed, ...]
     #: Up to when this was current, by the exchange's own word and clock.
     current_at: datetime | None = None
+    #: Lists that the key may not ask for.
+    withheld: tuple[str, ...] = ()
 
     def same_money(self, balance: wire.Balance) -> bool:
         """Whether no money has come, gone or moved, as far as a balance shows."""
