@@ -72,7 +72,9 @@ def gateway(url: str, port: int, ready: Connection) -> None:
     from kalshi_gateway.upstream import kalshi
 
     settings = Settings.model_construct(
-        kalshi_base_url="http://127.0.0.1:1/trade-api/v2", gateway_jobs=False
+        kalshi_base_url="http://127.0.0.1:1/trade-api/v2",
+        gateway_jobs=False,
+        gateway_requests_per_second=1_000_000,
     )
     made = Exchange.generated(MARKETS)
     made.limits.on = False

@@ -45,9 +45,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def settings() -> Settings:
-    """The defaults, but without tokens or jobs; the environment and `.env` are not read."""
+    """The defaults without tokens, jobs or rate limits; the environment and `.env` are not read."""
     return Settings.model_construct(
-        gateway_auth="off", gateway_jobs=False, kalshi_base_url="http://127.0.0.1:1/trade-api/v2"
+        gateway_auth="off",
+        gateway_jobs=False,
+        gateway_requests_per_second=0,
+        kalshi_base_url="http://127.0.0.1:1/trade-api/v2",
     )
 
 

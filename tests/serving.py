@@ -17,7 +17,9 @@ async def served(
 ) -> AsyncIterator[int]:
     """The port of a server; it listens before it runs, so nobody waits for it to start."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False)
+        config = uvicorn.Config(
+            app, http=http, ws="none", log_config=None, access_log=False, server_header=False
+        )
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve([listening]))
         try:

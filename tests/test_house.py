@@ -44,7 +44,8 @@ IMPORTED_ONLY_BY = {
     "dependencies": [*ROUTERS, "app", "commands"],
     # Errors are raised in the rooms and rendered in the shell.
     "problems": [*ROUTERS, "app", "limits", "requests", "protocol", "hot"],
-    "requests": ["app", "hot"],
+    "requests": ["app", "front", "hot"],
+    "front": ["app"],
     "protocol": ["commands"],
     "tables": ["*.repository", "*.storing"],
     **{router: ["app"] for router in ROUTERS},

@@ -7,7 +7,9 @@ a second, and both ways to an answer (through its route, or from `hot.py`) end i
 import gzip
 import time
 from collections.abc import Iterable
+from email.utils import formatdate
 from hashlib import blake2b
+from http import HTTPStatus
 from typing import NamedTuple, Self
 
 from fastapi import Response
@@ -48,13 +50,17 @@ class Asked(NamedTuple):
         if b"cache-control" in said:  # which may come in several lines
             lines = [value for name, value in scope["headers"] if name == b"cache-control"]
             said[b"cache-control"] = b",".join(lines)
-        accepts = said.get(b"accept-encoding", b"")
         return cls(
             said.get(b"authorization", b""),
             said.get(b"if-none-match"),
-            b"gzip" in accepts and b"gzip;q=0" not in accepts.replace(b" ", b""),
+            takes_gzip(said.get(b"accept-encoding", b"")),
             said.get(b"cache-control"),
         )
+
+
+def takes_gzip(accepts: bytes) -> bool:
+    """Whether an Accept-Encoding header takes it."""
+    return b"gzip" in accepts and b"gzip;q=0" not in accepts.replace(b" ", b"")
 
 
 class Answer(Response):
@@ -86,10 +92,8 @@ class Answer(Response):
         self.etag = b'W/"' + blake2b(content, digest_size=8).hexdigest().encode() + b'"'
         self.made_at = time.monotonic()
         self._rendered_at = -1
-        self._unchanged: Message = NO_BODY
-        self._start: Message = NO_BODY
-        self._body: Message = NO_BODY
-        self._zipped: tuple[Message, Message] | None = None
+        self._unchanged = self._plain = NOT_RENDERED
+        self._zipped: Form | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ANSWER] = self
@@ -97,19 +101,20 @@ class Answer(Response):
 
     async def send(self, asked: Asked, send: Send) -> None:
         """Answer with the body, or with 304 to who has it already."""
+        form = self.form(asked.known, zipped=asked.zipped)
+        await send(form.start)
+        await send(form.body)
+
+    def form(self, known: bytes | None, *, zipped: bool) -> "Form":
+        """How it is sent to who has this already, and who does or does not take gzip."""
         second = int(time.time())
         if second != self._rendered_at:
             self._render(second)
-        if asked.known is not None and _names(asked.known, self.etag):
-            await send(self._unchanged)
-            await send(NO_BODY)
-        elif asked.zipped and len(self._body["body"]) >= WORTH_COMPRESSING:
-            start, body = self._zipped or self._zip()
-            await send(start)
-            await send(body)
-        else:
-            await send(self._start)
-            await send(self._body)
+        if known is not None and _names(known, self.etag):
+            return self._unchanged
+        if zipped and len(self._plain.content) >= WORTH_COMPRESSING:
+            return self._zipped or self._zip()
+        return self._plain
 
     def restated(self, standing: Standing) -> "Answer":
         """The same content as it is given another time, with this to say of it."""
@@ -125,15 +130,15 @@ class Answer(Response):
         meta = self.standing.meta(source=self.source, total=self.total)
         body = b"".join((self.content, b',"meta":', to_json(meta), b"}"))
         headers = _headers(meta, self.standing, self.came, self.etag)
-        self._unchanged = {"type": "http.response.start", "status": 304, "headers": headers}
-        self._start, self._body = _messages(headers, body)
+        self._unchanged = Form(304, headers, b"", second)
+        self._plain = _whole(headers, body, second)
         self._zipped = None
         self._rendered_at = second
 
-    def _zip(self) -> tuple[Message, Message]:
-        body = gzip.compress(self._body["body"], GZIP_LEVEL, mtime=0)
-        headers = [*self._unchanged["headers"], (b"content-encoding", b"gzip")]
-        self._zipped = _messages(headers, body)
+    def _zip(self) -> "Form":
+        body = gzip.compress(self._plain.content, GZIP_LEVEL, mtime=0)
+        headers = [*self._unchanged.start["headers"], (b"content-encoding", b"gzip")]
+        self._zipped = _whole(headers, body, self._rendered_at)
         return self._zipped
 
 
@@ -148,10 +153,49 @@ class TextAnswer(Answer):
         meta = self.standing.meta(source=self.source)
         told = _headers(meta, self.standing, self.came, self.etag)[1:]
         headers = [(b"content-type", f"{self.media_type}; charset=utf-8".encode()), *told]
-        self._unchanged = {"type": "http.response.start", "status": 304, "headers": headers}
-        self._start, self._body = _messages(headers, self.content)
+        self._unchanged = Form(304, headers, b"", second)
+        self._plain = _whole(headers, self.content, second)
         self._zipped = None
         self._rendered_at = second
+
+
+class Form:
+    """An answer as it goes out for a second: as two messages, or as the bytes of its head."""
+
+    __slots__ = ("_head", "body", "content", "second", "start", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes, second: int) -> None:
+        self.status = status
+        self.content = body
+        self.start: Message = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": headers,
+        }
+        self.body: Message = {"type": "http.response.body", "body": body} if body else NO_BODY
+        self.second = second
+        self._head: bytes | None = None
+
+    @property
+    def head(self) -> bytes:
+        """Status line and headers, but for the empty line at their end."""
+        if self._head is None:
+            status = HTTPStatus(self.status)
+            lines = [
+                b"HTTP/1.1 %d %s" % (status, status.phrase.encode()),
+                b"date: " + formatdate(self.second, usegmt=True).encode(),
+                *(name + b": " + value for name, value in self.start["headers"]),
+            ]
+            self._head = b"\r\n".join(lines) + b"\r\n"
+        return self._head
+
+
+NOT_RENDERED = Form(500, [], b"", 0)
+
+
+def _whole(headers: Headers, body: bytes, second: int) -> Form:
+    length = (b"content-length", str(len(body)).encode())
+    return Form(200, [*headers, length], body, second)
 
 
 def listed(
@@ -208,14 +252,6 @@ def _headers(meta: Meta, standing: Standing, came: Came, etag: bytes) -> Headers
         (b"vary", b"accept-encoding, authorization"),
         *([] if age is None else [(b"age", str(age).encode())]),
     ]
-
-
-def _messages(headers: Headers, body: bytes) -> tuple[Message, Message]:
-    length = (b"content-length", str(len(body)).encode())
-    return (
-        {"type": "http.response.start", "status": 200, "headers": [*headers, length]},
-        {"type": "http.response.body", "body": body},
-    )
 
 
 def _cache_status(came: Came, seconds_left: int | None) -> bytes:

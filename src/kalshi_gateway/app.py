@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
@@ -36,6 +37,7 @@ from .db import Database
 from .dependencies import Resources, only_known_parameters
 from .exchange import router as exchange_router
 from .exchange.exchange import ExchangeWatch
+from .front import Front
 from .hot import Hot
 from .kalshi.client import http_client
 from .limits import Limits, LocalOnly
@@ -47,6 +49,7 @@ from .markets.standing import Progress
 from .markets.sync import Sync
 from .markets.tiers import Tiers
 from .metrics import Metrics
+from .rates import Rates
 from .readiness import Readiness
 from .requests import Bounded, Entrance
 from .settings import Settings, SettingsError, is_loopback
@@ -69,6 +72,9 @@ CORS_ANSWER_HEADERS = (
     "RateLimit-Policy",
     "Retry-After",
     "X-Cache",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
     "X-Request-ID",
 )
 
@@ -92,7 +98,9 @@ def create_app(
             [f"GATEWAY_AUTH: off is accepted only on loopback, and {bind_host} is not"]
         )
     metrics = Metrics()
-    app = FastAPI(
+    front = Front(metrics, Rates(settings.gateway_requests_per_second), _local_only(settings))
+    app = Gateway(
+        front,
         title=documents.TITLE,
         description=documents.DESCRIPTION,
         version=__version__,
@@ -102,9 +110,9 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
         responses=documents.DEFAULT_RESPONSES,
-        middleware=layers(settings, metrics),
+        middleware=layers(settings, metrics, front),
         exception_handlers={HTTPException: rise, RequestValidationError: rise},
-        lifespan=opened(settings, database_url, metrics, exchange),
+        lifespan=opened(settings, database_url, metrics, exchange, front),
         # Looking for a telemetry SDK at each request costs a tenth of a hot answer.
         telemetry=None if settings.gateway_opentelemetry else NO_TELEMETRY,
     )
@@ -124,7 +132,15 @@ def create_app(
     return app
 
 
-def layers(settings: Settings, metrics: Metrics) -> list[Middleware]:
+class Gateway(FastAPI):
+    """The application, with what the server may answer without asking it."""
+
+    def __init__(self, front: Front, **built: Any) -> None:
+        super().__init__(**built)
+        self.front = front
+
+
+def layers(settings: Settings, metrics: Metrics, front: Front) -> list[Middleware]:
     """What a request passes before it is routed, outermost first."""
     origins = settings.cors_origins
     with_cors = partial(
@@ -141,16 +157,23 @@ def layers(settings: Settings, metrics: Metrics) -> list[Middleware]:
     entrance = Middleware(
         Entrance,
         metrics=metrics,
-        local_only=LocalOnly(frozenset(origins)) if settings.gateway_auth == "off" else None,
+        rates=front.rates,
+        local_only=_local_only(settings),
         with_cors=with_cors if origins else None,
         log_all=settings.gateway_log_level == "debug",
     )
     return [
         entrance,
         *([Middleware(with_cors)] if origins else []),
-        Middleware(Hot),
+        Middleware(Hot, ready=front.ready),
         Middleware(Bounded, limits=limits),
     ]
+
+
+def _local_only(settings: Settings) -> LocalOnly | None:
+    if settings.gateway_auth != "off":
+        return None
+    return LocalOnly(frozenset(settings.cors_origins))
 
 
 def opened(
@@ -158,6 +181,7 @@ def opened(
     database_url: str,
     metrics: Metrics,
     exchange: httpx.AsyncBaseTransport | None,
+    front: Front,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """The lifespan: opens what the application shares, closes it in reverse."""
 
@@ -167,7 +191,7 @@ def opened(
             database = await stack.enter_async_context(Database.opened(database_url))
             gatekeeper = None
             if settings.gateway_auth == "token":
-                gatekeeper = Gatekeeper(database, hears=False)
+                gatekeeper = front.rates.gatekeeper = Gatekeeper(database, hears=False)
                 listener = Listener(database_url, gatekeeper)
                 await stack.enter_async_context(beside(listener.run(), "revocations"))
                 stack.push_async_callback(gatekeeper.note_last_uses)

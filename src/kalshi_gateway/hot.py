@@ -47,10 +47,11 @@ Shared = Kept | None
 class Hot:
     """Keeps the answers of one application, the most recently asked for."""
 
-    def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, app: ASGIApp, ready: Shelf | None = None) -> None:
+        """`ready` is where answers lie that may be given again, if others shall see it, too."""
         self.app = app
-        self._ready = Shelf(most_bytes)
-        self._momentary = Shelf(most_bytes // PART_FOR_MOMENTARY)
+        self._ready = Shelf(MOST_BYTES) if ready is None else ready
+        self._momentary = Shelf(self._ready.most_bytes // PART_FOR_MOMENTARY)
         self._kept = self._ready.answers
         self._renewing: dict[Key, asyncio.Task[None]] = {}
         self._making: dict[tuple[Key, Terms], asyncio.Future[Shared]] = {}

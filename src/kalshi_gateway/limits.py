@@ -68,7 +68,12 @@ class LocalOnly:
 
     origins: frozenset[str]
 
+    def knows(self, host: bytes) -> bool:
+        """Whether a request to this host, of no other origin, is one of this machine's own."""
+        return _is_local(host.decode("latin-1"))
+
     def check(self, scope: Scope) -> None:
+        """Refuse whom a page of another site may have sent."""
         hosts = _values(scope, b"host")
         if len(hosts) != 1 or not _is_local(hosts[0]):
             raise ForeignCaller(

@@ -14,9 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from . import limits, problems
+from .answers import Asked
 from .errors import GatewayError
 from .limits import Limits, LocalOnly
 from .metrics import Metrics
+from .rates import Headers, Rates, TooManyRequests, rate_key
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +36,9 @@ LOOKS = 20
 
 #: With this extension a WebSocket is refused in so many words.
 DENIAL = "websocket.http.response"
+
+#: Who watches over us is not counted, and not refused.
+UNCOUNTED = frozenset({"/healthz", "/readyz", "/metrics"})
 
 NO_ROUTE = "none"
 NO_ANSWER = 499  # nginx's number for a request that was given up
@@ -65,6 +70,7 @@ class Entrance:
         self,
         app: ASGIApp,
         metrics: Metrics,
+        rates: Rates,
         *,
         local_only: LocalOnly | None = None,
         with_cors: Callable[[ASGIApp], ASGIApp] | None = None,
@@ -72,6 +78,7 @@ class Entrance:
     ) -> None:
         self.app = app
         self.metrics = metrics
+        self.rates = rates
         self.local_only = local_only
         self.with_cors = with_cors
         self.log_all = log_all
@@ -111,9 +118,21 @@ class Entrance:
             limits.check_headers(scope)
             if self.local_only is not None:
                 self.local_only.check(scope)
+            if self.rates.on and scope["path"] not in UNCOUNTED:
+                self._count(call)
             await self.app(scope, call.receive, call.send)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             await self._fail(call, error)
+
+    def _count(self, call: "Call") -> None:
+        caller = None
+        if self.rates.gatekeeper is not None:
+            shown = Asked.of(call.scope).authorization
+            caller = self.rates.gatekeeper.caller_at_once(shown)
+        allowance = self.rates.take(rate_key(caller, call.scope.get("client")))
+        call.limits = self.rates.headers(allowance)
+        if allowance.refused:
+            raise TooManyRequests(self.rates.quota)
 
     async def _fail(self, call: "Call", error: Exception) -> None:
         """Answer with the problem, unless part of another answer has left already."""
@@ -136,10 +155,10 @@ class Entrance:
 class Call:
     """One request and what has been answered so far."""
 
-    __slots__ = ("_send", "method", "receive", "request_id", "scope", "started", "status")
+    __slots__ = ("_send", "limits", "method", "receive", "request_id", "scope", "started", "status")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.request_id = _request_id_of(scope)
+        self.request_id = request_id(dict(scope["headers"]).get(b"x-request-id"))
         self.method: str = scope.get("method", "")
         if self.method == "HEAD":
             # Whatever answers GET answers HEAD, too: by the same answer without its body. The
@@ -150,6 +169,8 @@ class Call:
         self.receive = receive
         self.status = NO_ANSWER
         self.started = False
+        #: What is said of how much more the caller may send.
+        self.limits: Headers = []
         self._send = send
 
     async def send(self, message: Message) -> None:
@@ -158,7 +179,8 @@ class Call:
             self.status = message["status"]
             # A new list: the one in the message may belong to an answer that is sent to many.
             named = (b"x-request-id", self.request_id.encode())
-            message = {**message, "headers": [*message.get("headers", ()), NOSNIFF, named]}
+            headers = [*message.get("headers", ()), *self.limits, NOSNIFF, named]
+            message = {**message, "headers": headers}
         elif self.method == "HEAD":
             message = {**message, "body": b""}
         await self._send(message)
@@ -264,10 +286,10 @@ class Running:
             self.task.cancel()
 
 
-def _request_id_of(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and SANE_ID.fullmatch(value):
-            return str(value, "ascii")
+def request_id(shown: bytes | None) -> str:
+    """The id that the client shows, if it is one, or another."""
+    if shown is not None and SANE_ID.fullmatch(shown):
+        return str(shown, "ascii")
     return f"{random.getrandbits(64):016x}"
 
 

@@ -124,6 +124,12 @@ class Settings(BaseSettings):
     gateway_max_body_bytes: int = Field(
         1_048_576, ge=1024, description="A request body larger than this is refused with 413."
     )
+    gateway_requests_per_second: int = Field(
+        1_000,
+        ge=0,
+        description="What one token, or one address without any, may send, and twice as many at "
+        "once; more is refused with 429. 0: no limit.",
+    )
     gateway_request_seconds: int = Field(
         30, ge=1, le=600, description="A request that takes longer is answered with 504."
     )
