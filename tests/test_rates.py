@@ -1,6 +1,8 @@
 """How much one caller may send: counted by token, or by address, and always told."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -46,6 +48,10 @@ async def client(app: FastAPI, clock: list[float]) -> AsyncIterator[httpx.AsyncC
         served(app) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
     ):
+        gatekeeper = app.state.resources.gatekeeper
+        gatekeeper.fresh_for = timedelta(minutes=10)
+        while not gatekeeper.hears:  # of revoked tokens; until then it believes in none
+            await asyncio.sleep(0.01)
         yield client
 
 
