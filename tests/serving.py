@@ -4,7 +4,9 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 
@@ -27,3 +29,12 @@ async def served(
         finally:
             server.should_exit = True
             await running
+
+
+async def lets_in(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """Wait until tokens are believed without asking, which they then are for ten minutes."""
+    await client.get("/healthz")
+    gatekeeper = app.state.resources.gatekeeper
+    gatekeeper.fresh_for = timedelta(minutes=10)
+    while not gatekeeper.hears:  # noqa: ASYNC110 - nobody tells when it does
+        await asyncio.sleep(0.01)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 
 import httpx
 import pytest
@@ -15,7 +14,7 @@ from kalshi_gateway.front import Front
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.tokens import repository as tokens
 from tests.markets.builders import a_series, note_all_walked, store
-from tests.serving import served
+from tests.serving import lets_in, served
 
 SERIES = "/kalshi/series"
 
@@ -78,10 +77,7 @@ async def client(app: FastAPI, secret: str) -> AsyncIterator[httpx.AsyncClient]:
             trust_env=False,
         ) as client,
     ):
-        gatekeeper = app.state.resources.gatekeeper
-        gatekeeper.fresh_for = timedelta(minutes=10)
-        while not gatekeeper.hears:  # of revoked tokens; until then it believes in none
-            await asyncio.sleep(0.01)
+        await lets_in(app, client)
         assert (await client.get(SERIES)).status_code == 200
         yield client
 

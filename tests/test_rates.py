@@ -1,8 +1,6 @@
 """How much one caller may send: counted by token, or by address, and always told."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import httpx
 import pytest
@@ -16,7 +14,7 @@ from kalshi_gateway.rates import WINDOW_SECONDS, Rates
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.tokens import repository as tokens
 from tests.markets.builders import note_all_walked
-from tests.serving import served
+from tests.serving import lets_in, served
 
 SERIES = "/kalshi/series"
 PER_SECOND = 3
@@ -48,10 +46,7 @@ async def client(app: FastAPI, clock: list[float]) -> AsyncIterator[httpx.AsyncC
         served(app) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
     ):
-        gatekeeper = app.state.resources.gatekeeper
-        gatekeeper.fresh_for = timedelta(minutes=10)
-        while not gatekeeper.hears:  # of revoked tokens; until then it believes in none
-            await asyncio.sleep(0.01)
+        await lets_in(app, client)
         yield client
 
 
