@@ -44,7 +44,10 @@ async def test_unready_without_database(settings: Settings) -> None:
     assert response.status_code == 503
     assert response.json() == {
         "ready": False,
-        "parts": {"database": {"ok": False, "detail": "cannot be reached"}},
+        "parts": {
+            "database": {"ok": False, "detail": "cannot be reached"},
+            "memory": {"ok": False, "detail": "empty"},
+        },
     }
 
 

@@ -235,7 +235,7 @@ def opened(
                 settings=settings,
                 database=database,
                 metrics=metrics,
-                readiness=Readiness(database),
+                readiness=Readiness(database, {"memory": partial(_answers_from_memory, app)}),
                 gatekeeper=gatekeeper,
                 kalshi=kalshi,
                 progress=progress,
@@ -247,6 +247,7 @@ def opened(
                 accounts=Accounts(
                     database, vault, refresher, watched, fresh_for=settings.account_fresh_for
                 ),
+                refresher=refresher,
                 profits=Profits(database),
             )
             if settings.gateway_jobs:
@@ -269,6 +270,14 @@ def opened(
             yield
 
     return lifespan
+
+
+def _answers_from_memory(app: FastAPI) -> bool:
+    """Whether the hot layer holds answers; Starlette alone knows where in the stack it is."""
+    layer: object = app.middleware_stack
+    while layer is not None and not isinstance(layer, Hot):
+        layer = getattr(layer, "app", None)
+    return layer is not None and layer.is_hot
 
 
 async def rise(_: Request, error: Exception) -> Response:

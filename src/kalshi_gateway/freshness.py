@@ -46,16 +46,20 @@ class Standing:
     complete: bool = True
     warnings: tuple[str, ...] = ()
     overdue: bool = False  # it was to be renewed, and could not be
+    #: What keeps it from being renewed; of interest once it is old.
+    hindrance: str | None = None
 
     def meta(self, *, source: Source = "cache", total: int | None = None) -> Meta:
         age = None if self.as_of is None else datetime.now(UTC) - self.as_of
+        stale = self.overdue or age is None or age.total_seconds() > self.fresh_for_seconds
+        hindered = stale and self.hindrance is not None
         return Meta(
             as_of=moment(self.as_of),
             age_seconds=None if age is None else max(0, int(age.total_seconds())),
-            stale=self.overdue or age is None or age.total_seconds() > self.fresh_for_seconds,
+            stale=stale,
             source=source,
             complete=self.complete,
-            warnings=self.warnings,
+            warnings=(*self.warnings, str(self.hindrance)) if hindered else self.warnings,
             total=total,
         )
 

@@ -34,10 +34,10 @@ AWAY = frozenset({502, 503, 504})
 
 #: Read as Unix seconds, too, which a plain type cannot say.
 TIMES = frozenset({"start", "end", "closes_before", "closes_after"})
-#: What no schema says of them: which of two is the earlier, how many decimals, what is a key.
+#: What no schema says of them: which of two is the earlier, what is a key, or a time zone.
 BEYOND_SCHEMA = frozenset(
     {
-        *(f"/query/{name}" for name in ("start", "end", "cursor")),
+        *(f"/query/{name}" for name in ("start", "end", "cursor", "timezone")),
         *(f"/query/{name}" for name in ("min_price", "max_price", "min_volume")),
         "/body",
     }

@@ -40,6 +40,8 @@ class Part(NamedTuple):
 
     as_of: datetime | None
     warnings: tuple[str, ...] = ()
+    #: Why the last try to walk it again came to no end.
+    failure: str | None = None
 
 
 class Progress:
@@ -80,8 +82,10 @@ class Progress:
         """How things stand with one market: a walk confirms rows that it does not touch."""
         if found.is_combo:
             return Standing(found.as_of, 2 * COMBO_FRESH_FOR.total_seconds())
-        as_of = _confirmed(await self.walks(), found.status, found.as_of)
-        return Standing(as_of, 2 * self._prices_every.total_seconds())
+        known = await self.walks()
+        as_of = _confirmed(known, found.status, found.as_of)
+        hindrance = _hindrance([_markets(known, found.status)])
+        return Standing(as_of, 2 * self._prices_every.total_seconds(), hindrance=hindrance)
 
     async def series(self) -> Standing:
         """How things stand with all series."""
@@ -112,14 +116,16 @@ class Progress:
             max(row_as_of, named_as_of or row_as_of),
             *(_confirmed(known, market.status, market.as_of) for market in inside),
         ]
-        warnings = [text for status in WALKED for text in _markets(known, status).warnings]
-        part = Part(min(rows), (*warnings, SETTLED))
+        walked = [_markets(known, status) for status in WALKED]
+        warnings = [text for part in walked for text in part.warnings]
+        failure = next((part.failure for part in walked if part.failure), None)
+        part = Part(min(rows), (*warnings, SETTLED), failure)
         return _standing([part], 2 * self._prices_every)
 
     async def one_series(self, row_as_of: datetime) -> Standing:
         """How things stand with one series."""
-        known_as_of = _names(await self.walks(), "series").as_of
-        part = Part(max(row_as_of, known_as_of or row_as_of))
+        walked = _names(await self.walks(), "series")
+        part = Part(max(row_as_of, walked.as_of or row_as_of), failure=walked.failure)
         return _standing([part], 3 * self._changes_every)
 
     async def is_complete(self) -> bool:
@@ -134,7 +140,13 @@ def _standing(parts: Sequence[Part], fresh_for: timedelta) -> Standing:
         fresh_for_seconds=fresh_for.total_seconds(),
         complete=not warnings,
         warnings=warnings,
+        hindrance=_hindrance(parts),
     )
+
+
+def _hindrance(parts: Iterable[Part]) -> str | None:
+    failure = next((part.failure for part in parts if part.failure), None)
+    return None if failure is None else f"the exchange could not be read: {failure}"
 
 
 def _as_of(parts: Iterable[Part]) -> datetime | None:
@@ -181,5 +193,5 @@ def _walked(known: Walks, scope: str, what: str) -> Part:
     # While it walks again, what the last whole walk could not read is missing still.
     if left_out := max(walk.set_aside, walk.left_out):
         text = f"{left_out} {what} could not be read and are left out"
-        return Part(walk.complete_as_of, (text,))
-    return Part(walk.complete_as_of)
+        return Part(walk.complete_as_of, (text,), walk.failure)
+    return Part(walk.complete_as_of, failure=walk.failure)
