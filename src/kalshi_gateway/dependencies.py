@@ -17,6 +17,7 @@ from starlette.requests import HTTPConnection
 from . import auth, db, directives, settings
 from .accounts.known import Accounts
 from .accounts.profit import Profits
+from .accounts.refresh import Refresher
 from .answers import Asked
 from .audit.entry import Author
 from .credentials.keeping import Keeper
@@ -49,6 +50,7 @@ class Resources:
     vault: Vault
     keeper: Keeper
     accounts: Accounts
+    refresher: Refresher
     profits: Profits
 
 

@@ -1,6 +1,7 @@
 """A gateway in front of a simulated exchange whose time is moved by hand, and users with keys."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from kalshi_gateway.accounts import refresh
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi.retries import Retries
@@ -45,7 +47,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, database_url: str, exchange: Exchange) -> FastAPI:
+def app(impatient: None, settings: Settings, database_url: str, exchange: Exchange) -> FastAPI:
     transport = httpx.ASGITransport(simulator.create_app(exchange))
     return create_app(settings, database_url=database_url, exchange=transport)
 
@@ -53,6 +55,9 @@ def app(settings: Settings, database_url: str, exchange: Exchange) -> FastAPI:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Retries, "pause_s", lambda retries, attempt: 0.0)
+    # The exchange's time is moved by hand, faster than ours goes by.
+    monkeypatch.setattr(refresh, "CURRENT_FOR", timedelta(0))
+    monkeypatch.setattr(refresh, "LOOK_AGAIN_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ class DueAccounts:
                 await asyncio.wait(self._busy, return_when=asyncio.FIRST_COMPLETED)
             elif not found:
                 await asyncio.sleep(LOOK_EVERY.total_seconds() * random.uniform(0.5, 1.5))
-            self._busy = {task for task in self._busy if not task.done()}
+            self.forget_done()
 
     async def look(self) -> int:
         """Begin with as many due accounts as there is room for; with how many."""
@@ -66,6 +66,10 @@ class DueAccounts:
             async with refresher.database.driver() as conn:
                 await repository.let_go(conn, user_id, claim)
         return begun
+
+    def forget_done(self) -> None:
+        """Make room for others."""
+        self._busy = {task for task in self._busy if not task.done()}
 
     def _room(self) -> int:
         """Of an exchange that fails for everybody, one account at a time finds out how it is."""

@@ -90,7 +90,7 @@ class Refresher:
         self._kalshi = kalshi
         self._lookup = lookup
         self._flights: dict[str, asyncio.Task[Cached]] = {}
-        self._under_way: set[asyncio.Task[Cached]] = set()
+        self.under_way: set[asyncio.Task[Cached]] = set()
         self._waited_for = asyncio.Semaphore(AT_ONCE)
         self._current: Kept[datetime] = Kept(self._ask_current, CURRENT_FOR)
         self._cutoff: Kept[HistoricalCutoff] = Kept(self._ask_cutoff, CUTOFF_FOR)
@@ -133,7 +133,7 @@ class Refresher:
         try:
             yield self
         finally:
-            under_way = set(self._under_way)
+            under_way = set(self.under_way)
             for task in under_way:
                 task.cancel()
             if under_way:
@@ -152,12 +152,12 @@ class Refresher:
     def _begin(self, user_id: str, refresh: Coroutine[Any, Any, Cached]) -> asyncio.Task[Cached]:
         task = asyncio.create_task(refresh, name="account")
         self._flights[user_id] = task
-        self._under_way.add(task)
+        self.under_way.add(task)
         task.add_done_callback(lambda _: self._landed(user_id, task))
         return task
 
     def _landed(self, user_id: str, task: asyncio.Task[Cached]) -> None:
-        self._under_way.discard(task)
+        self.under_way.discard(task)
         if self._flights.get(user_id) is task:
             del self._flights[user_id]
         if not task.cancelled():
@@ -228,7 +228,8 @@ class Refresher:
             await turn.line.learn(turn.lane)
         current_at, caught_up = await self._caught_up(turn)
         same_key = turn.cached.signed_with == turn.key
-        if same_key and caught_up and self._nothing_newer(turn.cached, current_at):
+        in_background = turn.lane is Lane.ACCOUNT  # who waits is told what the exchange says now
+        if in_background and same_key and self._nothing_newer(turn.cached, current_at):
             async with self.database.driver() as conn:
                 due_in = await self._due_in(conn, turn.user_id)
                 await repository.confirm(conn, turn.user_id, turn.claim, due_in=due_in)
@@ -404,7 +405,8 @@ class Refresher:
         """Write down why an account could not be read; what is known of it stays as it is."""
         log.info("account not refreshed", user=user_id, why=pace.in_words(failure))
         if isinstance(failure, DatabaseUnavailable):
-            return  # the claim ends by itself
+            await self._let_go(user_id, claim)  # or else the claim ends by itself
+            return
         try:
             async with self.database.driver() as conn:
                 failures, _ = await repository.state_of(conn, user_id)
