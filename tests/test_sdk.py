@@ -97,6 +97,28 @@ def test_one_model_of_errors(flat: Schema) -> None:
         assert len(others) - len(problems) == (1 if name == "readReadiness" else 0)
 
 
+def test_answers_leave_no_list_out(flat: Schema) -> None:
+    """An empty list is sent as one: no member of an answer falls back to a default value."""
+    bodies = [
+        operation["requestBody"] for _, operation in operations(flat) if "requestBody" in operation
+    ]
+    asked = {
+        media["schema"]["$ref"].rpartition("/")[2]
+        for body in bodies
+        for media in body["content"].values()
+    }
+
+    found = [
+        f"{name}.{member}"
+        for name, model in flat["components"]["schemas"].items()
+        if name not in asked
+        for member, schema in model.get("properties", {}).items()
+        if "default" in schema
+    ]
+
+    assert found == []
+
+
 # --- shapes
 
 

@@ -31,10 +31,10 @@ class Meta:
     stale: Annotated[bool, Field(description="Older than we like it to be.")]
     source: Annotated[Source, Field(description="Where the answer was taken from.")]
     complete: Annotated[bool, Field(description="Nothing that belongs here is missing.")]
-    warnings: Annotated[tuple[str, ...], Field(description="What a reader should know.")] = ()
+    warnings: Annotated[tuple[str, ...], Field(description="What a reader should know.")]
     total: Annotated[
         int | None, Field(description="All rows of the list, where `count=exact` asked.")
-    ] = None
+    ]
 
 
 @dataclass(frozen=True, slots=True)

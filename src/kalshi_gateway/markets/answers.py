@@ -41,7 +41,7 @@ class EventSummary(Event):
     volume_24h: Contracts | None
     open_interest: Contracts | None
     close_time: Annotated[Moment | None, Field(description="When its last market closes.")]
-    markets: tuple[Market, ...] = ()
+    markets: tuple[Market, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
