@@ -18,13 +18,21 @@ from kalshi_gateway.dependencies import Resources
 from kalshi_gateway.embedded import make_data_dir
 from kalshi_gateway.markets.lookup import Lookup
 from kalshi_gateway.settings import Settings
+from kalshi_gateway.simulator.accounts import SHARDS, Member
+from kalshi_gateway.simulator.entries import MarketEntry
 from kalshi_gateway.simulator.exchange import Exchange
+from kalshi_gateway.simulator.prices import dollars, snap, ten_thousandths
 from kalshi_gateway.simulator.serve import serve as serve_exchange
 
 from .database import database_url
 from .serving import Server, check_port, server
 
 LOOPBACK = "127.0.0.1"
+
+#: What the demo's own user begins with: money on each shard, and contracts in some markets.
+DEPOSIT_CENTS = 500_000
+SHARE_MILLIONTHS = 500_000_000
+POSITIONS = 12
 
 
 async def demo(
@@ -35,7 +43,7 @@ async def demo(
     check_port(LOOPBACK, port)
     check_port(LOOPBACK, exchange_port)
     exchange = await asyncio.to_thread(_exchange, recordings, markets, 1)
-    key_id, pem = exchange.keys.issue()
+    key_id, pem = exchange.keys.issue(member=_member(exchange))
     with _folder(data_dir) as folder:
         settings = Settings.model_construct(
             kalshi_base_url=f"http://{LOOPBACK}:{exchange_port}/trade-api/v2",
@@ -68,6 +76,35 @@ def _exchange(recordings: Path | None, markets: int, seed: int) -> Exchange:
     return Exchange.generated(markets, seed=seed)
 
 
+def _member(exchange: Exchange) -> Member:
+    """Whom the demo's own user is at the exchange: who was recorded, or somebody with a little."""
+    if len(exchange.members):
+        return exchange.members[0]
+    member = exchange.desk.admit("default", deposit_cents=DEPOSIT_CENTS)
+    bank = exchange.ledger.bank
+    for shard in SHARDS:
+        if shard:
+            bank.transfer(member, SHARE_MILLIONTHS, to_shard=shard)
+    for entry in _quoted(exchange):
+        grid, last = entry.field("price_level_structure"), entry.field("last_price_dollars")
+        price = dollars(snap(grid, ten_thousandths(last)))
+        exchange.desk.trade(member, entry.ticker, "bid", price, "25.00")
+        if entry.ticker[-1] in "13579":
+            exchange.desk.trade(member, entry.ticker, "ask", price, "40.00")
+    return member
+
+
+def _quoted(exchange: Exchange) -> list[MarketEntry]:
+    """A few open markets of different events whose outcome is not all but certain."""
+    found: dict[str, MarketEntry] = {}
+    for entry in exchange.catalogue.markets.values():
+        if entry.filed != "open" or entry.combo:
+            continue
+        if "0.1000" <= (entry.field("last_price_dollars") or "") <= "0.9000":
+            found.setdefault(entry.event_ticker, entry)
+    return list(found.values())[:POSITIONS]
+
+
 @contextmanager
 def _folder(data_dir: Path | None) -> Iterator[Path]:
     """Where the demo's database lives: a folder that is kept, or one that goes with the demo."""
@@ -93,7 +130,7 @@ async def _welcome(gateway: Server, app: FastAPI, exchange: Exchange, recorded: 
         "Try:",
         f"  curl '{base}/kalshi/markets?limit=3'",
         f"  curl '{base}/kalshi/markets?q=bitcoin&sort=volume_24h&limit=3'",
-        f"  curl '{base}/kalshi/status'",
+        f"  curl '{base}/kalshi/users/{resources.settings.kalshi_user_id}/account'",
         "",
         "Ctrl-C ends it all.",
         "",
