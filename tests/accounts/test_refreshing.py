@@ -500,7 +500,27 @@ async def test_many_due_at_once(
     assert await reads(exchange) == 40
 
 
-async def test_slow_and_refused_users_delay_nobody(
+async def test_slow_user_delays_nobody(
+    users: Users, two: list[Refresher], exchange: Exchange, database: Database
+) -> None:
+    """While one user's balance does not come, all others are read."""
+    for number in range(12):
+        await users.admit(f"user-{number}")
+    exchange.faults.hang(operation=BALANCE, times=1)
+
+    await DueAccounts(two[0], "default").look()
+    async with asyncio.timeout(9):  # less than what is waited for the one
+        while len(two[0].under_way) > 1:
+            await asyncio.wait(two[0].under_way, return_when=asyncio.FIRST_COMPLETED)
+
+    async with database.driver() as conn:
+        good = await conn.fetchval("SELECT count(*) FROM kalshi_account_cache WHERE body <> ''")
+    assert (good, len(exchange.faults.hanging)) == (11, 1)
+    exchange.faults.release()
+    await finished(two[0])
+
+
+async def test_refused_users_delay_nobody(
     users: Users, two: list[Refresher], exchange: Exchange, database: Database
 ) -> None:
     """Refused keys are noted and put off; all others are read in the same round."""

@@ -9,6 +9,7 @@ import httpx
 
 from kalshi_gateway.kalshi.budget import Lane
 from kalshi_gateway.kalshi.client import Kalshi
+from kalshi_gateway.kalshi.errors import KeyRejected
 from kalshi_gateway.kalshi.signing import Signer
 
 #: Lines remembered; one that is made anew starts with full buckets, as after a long rest.
@@ -31,8 +32,13 @@ class Line:
         now = time.monotonic()
         if self.learnt_at is not None and now - self.learnt_at < LEARN_EVERY.total_seconds():
             return
-        limits = await self.kalshi.account_limits(lane=lane)
-        self.kalshi.budget.learn(limits.value)
+        try:
+            limits = await self.kalshi.account_limits(lane=lane)
+        except KeyRejected as error:
+            if error.status != 403:  # a key may be good, and not for this
+                raise
+        else:
+            self.kalshi.budget.learn(limits.value)
         self.learnt_at = now
 
 
