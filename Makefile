@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format lock migrate migration bench fuzz
+.PHONY: help setup run demo test check format lock migrate migration bench fuzz soak
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -38,4 +38,8 @@ migration: setup ## a new migration: make migration m="index trades by time"
 		--rev-id "$$(printf %04d $$((number + 1)))" --message '$(m)'
 
 bench: setup ## the benchmarks
-	@for file in benchmarks/*.py; do .venv/bin/python "$$file" || exit 1; done
+	@for file in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/*.py)); do \
+		.venv/bin/python "$$file" || exit 1; done
+
+soak: setup ## ten minutes at a steady load with random outages: make soak minutes=2
+	.venv/bin/python benchmarks/soak.py $(or $(minutes),10)
