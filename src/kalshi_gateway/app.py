@@ -35,6 +35,8 @@ from .credentials.ring import ring_of
 from .credentials.vault import Vault
 from .db import Database
 from .dependencies import Resources, only_known_parameters
+from .doors import exchange_router as exchange_door
+from .doors.reads import Reads
 from .exchange import router as exchange_router
 from .exchange.exchange import ExchangeWatch
 from .front import Front
@@ -128,6 +130,8 @@ def create_app(
         pnl_router,
     ):
         app.include_router(room.router, dependencies=[only_known_parameters])
+    # What other clients' doors do not know, they do not mind.
+    app.include_router(exchange_door.router)
     app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
     return app
 
@@ -219,8 +223,9 @@ def opened(
                 clock=kalshi.clock,
                 own=upstream.own_key(settings),
             )
+            lines = Lines(http, kalshi)
             refresher = Refresher(
-                database, vault, Lines(http, kalshi), kalshi, lookup, settings.account_refresh_every
+                database, vault, lines, kalshi, lookup, settings.account_refresh_every
             )
             await stack.enter_async_context(refresher.opened())
             watched = Watched(refresher)
@@ -249,6 +254,7 @@ def opened(
                 ),
                 refresher=refresher,
                 profits=Profits(database),
+                reads=Reads(kalshi, vault, lines),
             )
             if settings.gateway_jobs:
                 learning = every(

@@ -22,6 +22,7 @@ from .answers import Asked
 from .audit.entry import Author
 from .credentials.keeping import Keeper
 from .credentials.vault import Vault
+from .doors.reads import Reads
 from .errors import FieldError, Unprocessable
 from .exchange.exchange import ExchangeWatch
 from .kalshi.client import Kalshi
@@ -52,6 +53,7 @@ class Resources:
     accounts: Accounts
     refresher: Refresher
     profits: Profits
+    reads: Reads
 
 
 def _resources(connection: HTTPConnection) -> Resources:
@@ -111,6 +113,10 @@ async def _profits(connection: HTTPConnection) -> Profits:
     return _resources(connection).profits
 
 
+async def _reads(connection: HTTPConnection) -> Reads:
+    return _resources(connection).reads
+
+
 async def _terms(
     connection: HTTPConnection,
     max_age: Annotated[
@@ -161,6 +167,25 @@ class Bearer(SecurityBase):
         return await gatekeeper.caller(connection.headers.get("authorization"))
 
 
+async def _visitor(connection: HTTPConnection) -> auth.Caller | None:
+    """Who is calling, if they show a token at all; one that does not hold is refused."""
+    gatekeeper = _resources(connection).gatekeeper
+    if gatekeeper is None:
+        return auth.LOCAL
+    shown = connection.headers.get("authorization")
+    return None if shown is None else await gatekeeper.caller(shown)
+
+
+Visitor = Annotated[auth.Caller | None, Depends(_visitor)]
+
+
+async def _speaker(connection: HTTPConnection, visitor: Visitor) -> str | None:
+    """Whose things are meant where no path names a user: the token's user, or the default one."""
+    if visitor is auth.LOCAL:
+        return _resources(connection).settings.kalshi_user_id
+    return None if visitor is None else visitor.user_id
+
+
 AccountProfits = Annotated[Profits, Depends(_profits)]
 AccountReader = Annotated[Accounts, Depends(_accounts)]
 Caller = Annotated[auth.Caller, Depends(Bearer())]
@@ -168,12 +193,14 @@ CatalogueProgress = Annotated[Progress, Depends(_progress)]
 Config = Annotated[settings.Settings, Depends(_config)]
 Database = Annotated[db.Database, Depends(_database)]
 Exchange = Annotated[ExchangeWatch, Depends(_exchange)]
+ExchangeReads = Annotated[Reads, Depends(_reads)]
 KeyKeeper = Annotated[Keeper, Depends(_keeper)]
 KeyVault = Annotated[Vault, Depends(_vault)]
 MarketLookup = Annotated[Lookup, Depends(_lookup)]
 MarketTiers = Annotated[Tiers, Depends(_tiers)]
 Metrics = Annotated[AppMetrics, Depends(_metrics)]
 Readiness = Annotated[AppReadiness, Depends(_readiness)]
+Speaker = Annotated[str | None, Depends(_speaker)]
 Terms = Annotated[directives.Terms, Depends(_terms)]
 Upstream = Annotated[Kalshi, Depends(_kalshi)]
 

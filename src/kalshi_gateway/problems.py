@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Scope
 
+from .doors import refusals
 from .errors import FieldError, GatewayError, Malformed, NotFound, Unprocessable, Upstream
 from .kalshi import errors as kalshi
 
@@ -139,6 +140,12 @@ class Problem(BaseModel):
 
 def answer(error: GatewayError, scope: Scope, request_id: str) -> Response:
     """What the client is told; the status of the answer is that of the problem."""
+    headers = {"Cache-Control": "no-store", **error.headers}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    foreign = refusals.spoken(error, scope["path"])
+    if foreign is not None:
+        return Response(foreign.body, foreign.status, headers, foreign.media_type)
     problem = Problem(
         type=f"/problems/{error.code}",
         title=error.title,
@@ -151,9 +158,6 @@ def answer(error: GatewayError, scope: Scope, request_id: str) -> Response:
         error=error.detail,
         **_where_they_apply(error),
     )
-    headers = {"Cache-Control": "no-store", **error.headers}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(error.retry_after_seconds)
     return Response(problem.model_dump_json(exclude_unset=True), error.status, headers, MEDIA_TYPE)
 
 

@@ -130,6 +130,18 @@ class Caller:
         """How far the exchange's clock is ahead of ours, once it has answered."""
         return self.clock.skew
 
+    async def verbatim(
+        self,
+        operation: Operation,
+        target: str,
+        *,
+        lane: Lane = Lane.WAITING,
+        deadline: timedelta | None = None,
+    ) -> Reply:
+        """The answer to a path and its query as they stand, unread; errors carry the refusal."""
+        url = httpx.URL(self.base_url + target)
+        return await self._shared(operation, url, lambda reply: reply, lane, deadline)
+
     async def _page(
         self,
         operation: Operation,
@@ -181,6 +193,16 @@ class Caller:
     ) -> T:
         """The parsed answer; identical reads at the same time share one."""
         url = httpx.URL(self.base_url + path, params=_query(params))
+        return await self._shared(operation, url, parse, lane, deadline)
+
+    async def _shared(
+        self,
+        operation: Operation,
+        url: httpx.URL,
+        parse: Callable[[Reply], T],
+        lane: Lane,
+        deadline: timedelta | None,
+    ) -> T:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + (deadline or DEADLINE).total_seconds()
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -10,8 +10,19 @@ import msgspec
 LONGEST_TEXT = 300
 
 
+class Refusal(NamedTuple):
+    """An unsuccessful answer as it came; it may name an account."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+
 class KalshiError(Exception):
     """Anything the exchange, or the way to it, did to us."""
+
+    #: Where it was an answer: for clients that speak the exchange's own language.
+    refusal: Refusal | None = None
 
 
 class Unavailable(KalshiError):
@@ -74,7 +85,14 @@ class DeadlineExceeded(KalshiError):
 
 
 def from_response(response: httpx.Response) -> KalshiError:
-    """The error that an unsuccessful, fully read answer stands for."""
+    """The error that an unsuccessful, fully read answer stands for, with that answer."""
+    error = _named(response)
+    media_type = response.headers.get("content-type", "application/json")
+    error.refusal = Refusal(response.status_code, media_type, response.content)
+    return error
+
+
+def _named(response: httpx.Response) -> KalshiError:
     status = response.status_code
     retry_after_s = _retry_after_s(response)
     if status == 429:

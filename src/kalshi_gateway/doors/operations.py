@@ -1,0 +1,243 @@
+"""The exchange's operations, one line each: who may call them, what pays, how old answers may be.
+
+docs.kalshi.com/openapi.yaml, 3.34.0. What a call costs is known to the account's budget, which
+learns it from the exchange.
+"""
+
+import re
+from enum import Enum
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from kalshi_gateway.kalshi.budget import Bucket
+
+#: Seconds for which an answer may be given again. Prices, books and what one user has:
+MOVING = 1.0
+#: Series and milestones, which the exchange itself answers up to 15 s late (measured 2026-09).
+CATALOGUE = 15.0
+#: Fees, sports, weekly hours, targets; and what is settled and archived.
+REFERENCE = ARCHIVED = 60.0
+
+#: One part of a path as clients write it, escapes included.
+PART = re.compile(rb"[A-Za-z0-9._~:@!$&'()*+,;=%-]{1,200}")
+#: Nothing that a part stands for may lead elsewhere.
+LEADS_ELSEWHERE = re.compile(rb"[/\\\x00-\x1f\x7f]|\A\.{1,2}\Z")
+
+
+class Access(Enum):
+    """Who may call an operation here."""
+
+    PUBLIC = "public"  # everybody, as at the exchange
+    PRIVATE = "private"  # a user reads what is theirs
+    WRITE = "write"
+    WITHHELD = "withheld"  # nobody: the answer is not for the gateway's users
+
+
+class Operation(NamedTuple):
+    """One operation of the exchange."""
+
+    method: str
+    path: str
+    access: Access
+    bucket: Bucket
+    fresh_seconds: float
+
+
+def find(method: str, raw_path: bytes) -> Operation | None:
+    """The operation at a path below /trade-api/v2, not yet unescaped."""
+    parts = tuple(raw_path.split(b"/")[1:])
+    if not all(map(_stays, parts)):
+        return None
+    for pattern, operation in _BY_LENGTH.get((method, len(parts)), ()):
+        if all(known in (b"{}", part) for known, part in zip(pattern, parts, strict=True)):
+            return operation
+    return None
+
+
+def _stays(part: bytes) -> bool:
+    """Whether a part of a path means itself, however it is escaped."""
+    return bool(PART.fullmatch(part)) and not LEADS_ELSEWHERE.search(unquote_to_bytes(part))
+
+
+def _public(path: str, fresh_seconds: float = MOVING) -> Operation:
+    return Operation("GET", path, Access.PUBLIC, Bucket.READ, fresh_seconds)
+
+
+def _private(path: str, bucket: Bucket = Bucket.READ) -> Operation:
+    return Operation("GET", path, Access.PRIVATE, bucket, MOVING)
+
+
+def _withheld(path: str) -> Operation:
+    return Operation("GET", path, Access.WITHHELD, Bucket.READ, 0.0)
+
+
+def _write(method: str, path: str, bucket: Bucket = Bucket.WRITE) -> Operation:
+    return Operation(method, path, Access.WRITE, bucket, 0.0)
+
+
+OPERATIONS = (
+    # account
+    _private("/account/limits"),
+    _write("POST", "/account/api_usage_level/upgrade"),
+    _private("/account/api_usage_level/volume_progress"),
+    _public("/account/endpoint_costs", REFERENCE),
+    # api_keys
+    # Shows the ids of the real keys, which nobody here is to learn.
+    _withheld("/api_keys"),
+    _write("POST", "/api_keys", Bucket.READ),
+    _write("POST", "/api_keys/generate", Bucket.READ),
+    _write("DELETE", "/api_keys/{api_key}", Bucket.READ),
+    # communications
+    _private("/communications/id"),
+    _private("/communications/block-trade-proposals"),
+    _write("POST", "/communications/block-trade-proposals", Bucket.READ),
+    _write("POST", "/communications/block-trade-proposals/{block_trade_proposal_id}/accept"),
+    _private("/communications/rfqs"),
+    _write("POST", "/communications/rfqs", Bucket.READ),
+    _private("/communications/rfqs/{rfq_id}"),
+    _write("DELETE", "/communications/rfqs/{rfq_id}", Bucket.READ),
+    _private("/communications/rfqs/{rfq_id}/quotes/{quote_id}"),
+    _write("DELETE", "/communications/rfqs/{rfq_id}/quotes/{quote_id}"),
+    _write("PUT", "/communications/rfqs/{rfq_id}/quotes/{quote_id}/accept"),
+    _write("PUT", "/communications/rfqs/{rfq_id}/quotes/{quote_id}/confirm"),
+    _private("/communications/rfq_batches"),
+    _write("POST", "/communications/rfq_batches", Bucket.READ),
+    _private("/communications/rfq_batches/{rfq_batch_id}"),
+    _write("DELETE", "/communications/rfq_batches/{rfq_batch_id}", Bucket.READ),
+    _private("/communications/rfq_batches/{rfq_batch_id}/best_quotes"),
+    _write("PUT", "/communications/rfq_batches/{rfq_batch_id}/accept", Bucket.READ),
+    _private("/communications/rfq_batches/{rfq_batch_id}/quotes"),
+    _write("POST", "/communications/rfq_batches/{rfq_batch_id}/quotes", Bucket.READ),
+    _write(
+        "DELETE", "/communications/rfq_batches/{rfq_batch_id}/quotes/{batch_quote_id}", Bucket.READ
+    ),
+    _write(
+        "PUT",
+        "/communications/rfq_batches/{rfq_batch_id}/quotes/{batch_quote_id}/confirm",
+        Bucket.READ,
+    ),
+    _private("/communications/quotes"),
+    _write("POST", "/communications/quotes"),
+    _private("/communications/quotes/{quote_id}"),
+    _write("DELETE", "/communications/quotes/{quote_id}"),
+    _write("PUT", "/communications/quotes/{quote_id}/accept"),
+    _write("PUT", "/communications/quotes/{quote_id}/confirm"),
+    # events
+    _public("/events"),
+    _public("/events/multivariate"),
+    _public("/events/fee_changes", REFERENCE),
+    _public("/events/{event_ticker}"),
+    _public("/events/{event_ticker}/metadata", REFERENCE),
+    # exchange
+    _public("/exchange/status"),
+    _public("/exchange/schedule", REFERENCE),
+    _public("/exchange/user_data_timestamp"),
+    # fcm
+    _private("/fcm/fills"),
+    _private("/fcm/orders"),
+    _private("/fcm/subtraders"),
+    _write("POST", "/fcm/subtraders", Bucket.READ),
+    _private("/fcm/subtraders/event_contract_daily_cap"),
+    _write("PUT", "/fcm/subtraders/event_contract_daily_cap", Bucket.READ),
+    _write("DELETE", "/fcm/subtraders/event_contract_daily_cap", Bucket.READ),
+    _private("/fcm/subtraders/blocked_categories"),
+    _write("PUT", "/fcm/subtraders/blocked_categories", Bucket.READ),
+    _private("/fcm/positions"),
+    _write("POST", "/fcm/positions/transfers", Bucket.READ),
+    # historical
+    _public("/historical/cutoff"),
+    _public("/historical/markets/{ticker}/candlesticks", ARCHIVED),
+    _private("/historical/fills"),
+    _private("/historical/orders"),
+    _private("/historical/positions"),
+    _public("/historical/trades", ARCHIVED),
+    _public("/historical/markets", ARCHIVED),
+    _public("/historical/markets/{ticker}", ARCHIVED),
+    # incentive_programs
+    _public("/incentive_programs", CATALOGUE),
+    # live_data
+    _public("/live_data/milestone/{milestone_id}"),
+    _public("/live_data/{type}/milestone/{milestone_id}"),
+    _public("/live_data/batch"),
+    _public("/live_data/milestone/{milestone_id}/game_stats"),
+    _public("/live_data/events/{event_ticker}"),
+    _public("/live_data/weather/{city}"),
+    _public("/live_data/weather/{city}/calibrations"),
+    # markets
+    _public("/markets/trades"),
+    _public("/markets/{ticker}/orderbook"),
+    _public("/markets/orderbooks"),
+    _public("/markets"),
+    _public("/markets/{ticker}"),
+    _public("/markets/candlesticks"),
+    # milestones
+    _public("/milestones/{milestone_id}", CATALOGUE),
+    _public("/milestones", CATALOGUE),
+    # multivariate_event_collections
+    _public("/multivariate_event_collections/{collection_ticker}", CATALOGUE),
+    _write("POST", "/multivariate_event_collections/{collection_ticker}", Bucket.READ),
+    _public("/multivariate_event_collections", CATALOGUE),
+    # portfolio
+    _private("/portfolio/orders"),
+    _private("/portfolio/orders/{order_id}"),
+    _private("/portfolio/orders/queue_positions"),
+    _private("/portfolio/orders/{order_id}/queue_position"),
+    _write("POST", "/portfolio/events/orders"),
+    _write("DELETE", "/portfolio/events/orders"),
+    _write("POST", "/portfolio/events/orders/batched"),
+    _write("DELETE", "/portfolio/events/orders/batched"),
+    _write("DELETE", "/portfolio/events/orders/{order_id}"),
+    _write("POST", "/portfolio/events/orders/{order_id}/amend"),
+    _write("POST", "/portfolio/events/orders/{order_id}/decrease"),
+    _private("/portfolio/order_groups"),
+    _write("POST", "/portfolio/order_groups/create"),
+    _private("/portfolio/order_groups/{order_group_id}"),
+    _write("DELETE", "/portfolio/order_groups/{order_group_id}"),
+    _write("PUT", "/portfolio/order_groups/{order_group_id}/reset"),
+    _write("PUT", "/portfolio/order_groups/{order_group_id}/trigger"),
+    _write("PUT", "/portfolio/order_groups/{order_group_id}/limit"),
+    _private("/portfolio/balance", Bucket.BALANCE),
+    _write("POST", "/portfolio/intra_exchange_instance_transfer", Bucket.READ),
+    _private("/portfolio/intra_exchange_instance_transfers"),
+    _private("/portfolio/intra_exchange_instance_transfers/{transfer_id}"),
+    _write("POST", "/portfolio/subaccounts", Bucket.READ),
+    _write("POST", "/portfolio/subaccounts/transfer", Bucket.READ),
+    _private("/portfolio/subaccounts/balances"),
+    _private("/portfolio/subaccounts/transfers"),
+    _write("PUT", "/portfolio/subaccounts/netting", Bucket.READ),
+    _private("/portfolio/subaccounts/netting"),
+    _private("/portfolio/positions"),
+    _private("/portfolio/settlements"),
+    _private("/portfolio/deposits"),
+    _private("/portfolio/withdrawals"),
+    _private("/portfolio/summary/total_resting_order_value"),
+    _private("/portfolio/fills"),
+    _private("/portfolio/target_balance_allocation"),
+    _write("POST", "/portfolio/target_balance_allocation", Bucket.READ),
+    # search
+    _public("/search/tags_by_categories", REFERENCE),
+    _public("/search/filters_by_sport", REFERENCE),
+    # series
+    _public("/series/fee_changes", REFERENCE),
+    _public("/series/{series_ticker}/markets/{ticker}/candlesticks"),
+    _public("/series/{series_ticker}", CATALOGUE),
+    _public("/series", CATALOGUE),
+    _public("/series/{series_ticker}/events/{ticker}/candlesticks"),
+    _private("/series/{series_ticker}/events/{ticker}/forecast_percentile_history"),
+    # structured_targets
+    _public("/structured_targets", REFERENCE),
+    _public("/structured_targets/{structured_target_id}", REFERENCE),
+)
+
+
+def _by_length() -> dict[tuple[str, int], list[tuple[tuple[bytes, ...], Operation]]]:
+    """Operations by method and number of parts, exact paths before patterns."""
+    table: dict[tuple[str, int], list[tuple[tuple[bytes, ...], Operation]]] = {}
+    for operation in sorted(OPERATIONS, key=lambda operation: operation.path.count("{")):
+        path = re.sub(r"\{[a-z_]+\}", "{}", operation.path)
+        pattern = tuple(path.encode().split(b"/")[1:])
+        table.setdefault((operation.method, len(pattern)), []).append((pattern, operation))
+    return table
+
+
+_BY_LENGTH = _by_length()

@@ -1,0 +1,140 @@
+"""Answers of the exchange as they came: asked for once for all who want the same, and kept."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from math import inf
+from typing import NamedTuple
+
+from kalshi_gateway.accounts.clients import Lines
+from kalshi_gateway.credentials.vault import Vault
+from kalshi_gateway.directives import NO_TERMS, NotCached, Terms
+from kalshi_gateway.freshness import Came, came_by
+from kalshi_gateway.kalshi.calls import Operation as Call
+from kalshi_gateway.kalshi.client import Kalshi
+from kalshi_gateway.kalshi.errors import KalshiError, Rejected
+from kalshi_gateway.kalshi.flights import Flights
+
+from .operations import Operation
+
+#: All answers together take no more memory than this, and none more than a quarter of it.
+MOST_BYTES = 64 * 1024 * 1024
+#: What an answer takes besides its body, roughly.
+OVERHEAD_BYTES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How old an answer may be: at all, and when none newer can be had."""
+
+    fresh_seconds: float
+    stale_seconds: float = 0.0
+    terms: Terms = NO_TERMS
+
+
+class Kept(NamedTuple):
+    """A body, and when it was asked for."""
+
+    body: bytes
+    as_of: datetime
+    asked_at: float  # monotonic
+
+    @property
+    def age_seconds(self) -> float:
+        return time.monotonic() - self.asked_at
+
+
+class Given(NamedTuple):
+    """A body, how old it is, and how we came by it."""
+
+    body: bytes
+    age_seconds: float
+    came: Came
+
+
+class Reads:
+    """Reads of everybody, over the service's line, and of each user, over their own.
+
+    What one user is answered is kept under that user and that key, and given to nobody else.
+    """
+
+    def __init__(
+        self, kalshi: Kalshi, vault: Vault, lines: Lines, most_bytes: int = MOST_BYTES
+    ) -> None:
+        self._kalshi = kalshi
+        self._vault = vault
+        self._lines = lines
+        self._most_bytes = most_bytes
+        self._taken_bytes = 0
+        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
+        self._flights = Flights()
+
+    async def public(self, operation: Operation, target: str, wish: Wish) -> Given:
+        """What everybody may read; raises what asking raised where nothing kept will do."""
+        return await self._get(self._kalshi, None, operation, target, wish)
+
+    async def private(self, user_id: str, operation: Operation, target: str, wish: Wish) -> Given:
+        """What a user may read; `NoCredentials` without a key of theirs."""
+        signer = await self._vault.open(user_id)
+        own = signer is self._vault.own_signer(user_id)
+        line = self._lines.line(user_id, signer, own=own)
+        owner = (user_id, signer.key.key_id)
+        return await self._get(line.kalshi, owner, operation, target, wish)
+
+    async def _get(
+        self, kalshi: Kalshi, owner: Hashable, operation: Operation, target: str, wish: Wish
+    ) -> Given:
+        key = (owner, target)
+        kept = self._kept.get(key)
+        if kept is not None and _will_do(kept, wish):
+            self._kept.move_to_end(key)
+            return Given(kept.body, kept.age_seconds, "HIT")
+        wish.terms.allow_asking()
+
+        async def ask() -> Kept:
+            asked_at = time.monotonic()
+            reply = await kalshi.verbatim(Call(operation.path, operation.bucket), target)
+            fresh = Kept(reply.body, reply.asked_at, asked_at)
+            self._keep(key, fresh)
+            return fresh
+
+        try:
+            fresh = await self._flights.share(key, ask)
+        except KalshiError as error:
+            if kept is None or isinstance(error, Rejected) or kept.age_seconds > wish.stale_seconds:
+                raise
+            return Given(kept.body, kept.age_seconds, "STALE")
+        return Given(fresh.body, fresh.age_seconds, came_by(wish.terms, known=kept is not None))
+
+    def _keep(self, key: Hashable, fresh: Kept) -> None:
+        self._drop(key)
+        size = _size(fresh)
+        if size > self._most_bytes // 4:
+            return
+        self._kept[key] = fresh
+        self._taken_bytes += size
+        while self._taken_bytes > self._most_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Hashable) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._taken_bytes -= _size(kept)
+
+
+def _will_do(kept: Kept, wish: Wish) -> bool:
+    if not wish.terms.accepts(kept.as_of):
+        if wish.terms.only_if_cached:
+            raise NotCached
+        return False
+    return wish.terms.only_if_cached or kept.age_seconds <= wish.fresh_seconds
+
+
+def _size(kept: Kept) -> int:
+    return len(kept.body) + OVERHEAD_BYTES
+
+
+#: However old.
+ANY_AGE = inf
