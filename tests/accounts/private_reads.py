@@ -113,7 +113,7 @@ class PrivateReads:
         reader = self.rng.choice(self.readers)
         what = self.rng.choice(WHAT)
         path = f"/kalshi/users/{reader.user_id}/{what}"
-        query = self.rng.choice(("", "", "", "?refresh=true", "?max_age=1"))
+        query = self.rng.choice((*[""] * 10, "?refresh=true", "?max_age=1"))
         if what == "credentials":
             query = ""
         client = self.rng.choice(self.clients)
