@@ -26,7 +26,16 @@ from kalshi_gateway.tokens import repository as tokens
 from kalshi_gateway.upstream import kalshi
 
 #: What differs between two answers a moment apart, whoever gave them.
-PASSING = {"x-request-id", "age", "cache-status", "content-length", "date"}
+PASSING = {
+    "x-request-id",
+    "age",
+    "cache-status",
+    "content-length",
+    "date",
+    "ratelimit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+}
 
 
 @pytest.fixture

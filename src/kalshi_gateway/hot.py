@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 FRESH_SECONDS = 1.0
 #: Given again while it is made anew.
 RENEWED_SECONDS = 10.0
+#: Of what is asked for anew each time, too, one is enough for all who ask at the same time: some of
+#: many requests are read when the first of them has been answered already.
+SAME_TIME_SECONDS = 0.2
 #: All answers together take no more memory than this; momentary ones a part of it more.
 MOST_BYTES = 64 * 1024 * 1024
 PART_FOR_MOMENTARY = 4
@@ -111,10 +114,13 @@ class Hot:
     def _on_terms(self, key: Key, terms: Terms) -> Kept | None:
         """What is kept, if it can be given on these terms."""
         kept = self._kept.get(key)
-        if kept is None:
-            kept = None if terms == NO_TERMS else self._momentary.answers.get(key)
-        elif time.monotonic() - kept.answer.made_at >= RENEWED_SECONDS:
-            return None  # the database may know better
+        if kept is not None:
+            if _age_seconds(kept) >= RENEWED_SECONDS:
+                return None  # the database may know better
+        else:
+            kept = self._momentary.answers.get(key)
+            if kept and terms == NO_TERMS and _age_seconds(kept) >= SAME_TIME_SECONDS:
+                return None
         return kept if kept and terms.accepts(kept.answer.standing.as_of) else None
 
     async def _shared(
@@ -221,6 +227,10 @@ class Hot:
             log.exception("answer not renewed", path=key[0])
         else:
             self._keep(key, NO_TERMS, scope, before)
+
+
+def _age_seconds(kept: Kept) -> float:
+    return time.monotonic() - kept.answer.made_at
 
 
 async def _given(kept: Kept, asked: Asked, scope: Scope, send: Send) -> None:

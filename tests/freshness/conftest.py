@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from kalshi_gateway import hot
 from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi.retries import Retries
 from kalshi_gateway.markets import standing
@@ -46,6 +47,12 @@ async def database_url(module_url: str) -> str:
     await conn.execute("TRUNCATE instruments, events, series, catalogue_walks")
     await conn.close()
     return module_url
+
+
+@pytest.fixture
+def never_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that come one after the other do so, however quickly they are answered."""
+    monkeypatch.setattr(hot, "SAME_TIME_SECONDS", 0.0)
 
 
 @pytest.fixture

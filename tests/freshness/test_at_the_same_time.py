@@ -77,6 +77,25 @@ async def test_many_ask_what_passes(app: FastAPI, upstream: Upstream, route: Rou
     assert upstream.times_asked(route.upstream) == 1
 
 
+@of_kind("momentary")
+@pytest.mark.usefixtures("known")
+async def test_who_is_read_a_moment_late_is_given_the_same(
+    client: httpx.AsyncClient,
+    upstream: Upstream,
+    route: Route,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of many who ask at once some are read when the first has its answer; later ones ask anew."""
+    monkeypatch.setattr(hot, "SAME_TIME_SECONDS", 600.0)
+    first = await client.get(route.path)
+    late = await client.get(route.path)
+    monkeypatch.setattr(hot, "SAME_TIME_SECONDS", 0.0)
+    later = await client.get(route.path)
+
+    assert [answer.headers["x-cache"] for answer in (first, late, later)] == ["MISS", "HIT", "MISS"]
+    assert upstream.times_asked(route.upstream) == 2
+
+
 @pytest.mark.usefixtures("running", "client")
 async def test_a_thousand_ask_for_an_unknown_market(app: FastAPI, upstream: Upstream) -> None:
     """A thousand identical cold requests make one upstream call, and get one answer."""

@@ -214,7 +214,7 @@ async def test_down_and_known(
 
 
 @of_kind("momentary")
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("known", "never_the_same_time")
 async def test_down_for_everybody(client: Client, upstream: Upstream, route: Route) -> None:
     """The last answer is also for those who set no terms; and is gone when the exchange is back."""
     await client.get(route.path)
@@ -302,7 +302,7 @@ async def test_both_paths(
 
 
 @of_kind("momentary")
-@pytest.mark.usefixtures("known")
+@pytest.mark.usefixtures("known", "never_the_same_time")
 async def test_both_paths_to_what_passes(
     client: Client, upstream: Upstream, database_url: str, route: Route
 ) -> None:
