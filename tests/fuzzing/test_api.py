@@ -42,6 +42,9 @@ FAILURES: list[Callable[[Faults], Fault]] = [
     lambda faults: faults.rows(retyped={"ticker": None, "event_ticker": 7, "status": []}),
 ]
 
+# The gateway's thread draws its request ids while requests are being made up here.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 every_operation = pytest.mark.parametrize(
     "operation", OPERATIONS, ids=lambda operation: operation.label
 )
