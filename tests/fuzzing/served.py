@@ -72,7 +72,7 @@ async def _gateway(database_url: str, exchange: Exchange) -> AsyncIterator[Gatew
         author = Author("tests")
         _, secret = await keeping.create(database, "fuzzing", ["admin"], None, None, author)
     app = create_app(settings, database_url=database_url, exchange=transport)
-    async with served(app) as port, httpx.AsyncClient(trust_env=False) as client:
+    async with served(app) as port, httpx.AsyncClient(trust_env=False, timeout=60) as client:
         url = f"http://127.0.0.1:{port}"
         await client.get(f"{url}/healthz")  # answered once everything is opened
         line = app.state.resources.kalshi

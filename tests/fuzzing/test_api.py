@@ -140,6 +140,7 @@ def test_unknown_parameters_are_refused(operation: Operation, gateway: Gateway) 
         params={"colour": "red", "limit " + "x" * 80: "1"},
         headers={"Authorization": f"Bearer {gateway.secret}"},
         trust_env=False,
+        timeout=60,
     )
 
     assert response.status_code == 422
@@ -151,7 +152,7 @@ def test_unknown_parameters_are_refused(operation: Operation, gateway: Gateway) 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_documents(path: str, method: str, gateway: Gateway) -> None:
     """Pages and documents are there, and refuse what they do not answer as a problem."""
-    response = httpx.request(method, gateway.url + path, trust_env=False)
+    response = httpx.request(method, gateway.url + path, trust_env=False, timeout=60)
 
     if method in ("GET", "HEAD"):
         assert response.status_code == 200
@@ -163,7 +164,7 @@ def test_documents(path: str, method: str, gateway: Gateway) -> None:
 
 def test_the_description_is_the_one_that_is_served(gateway: Gateway) -> None:
     """What all of this is held to is what clients are shown."""
-    served = httpx.get(f"{gateway.url}/openapi.json", trust_env=False).json()
+    served = httpx.get(f"{gateway.url}/openapi.json", trust_env=False, timeout=60).json()
 
     assert served["paths"].keys() == API.raw_schema["paths"].keys()
     assert served["components"] == API.raw_schema["components"]
