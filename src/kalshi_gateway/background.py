@@ -12,6 +12,9 @@ from prometheus_client import Counter
 
 log = structlog.get_logger(__name__)
 
+#: Chance of our own: what happens in the background shifts nobody else's.
+_chance = random.Random()
+
 
 async def every(
     period: timedelta,
@@ -28,7 +31,7 @@ async def every(
             log.exception("background job failed", job=name)
             if failures is not None:
                 failures.labels(name).inc()
-        await asyncio.sleep(period.total_seconds() * random.uniform(0.9, 1.1))
+        await asyncio.sleep(period.total_seconds() * _chance.uniform(0.9, 1.1))
 
 
 @asynccontextmanager

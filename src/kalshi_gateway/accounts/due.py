@@ -20,6 +20,8 @@ AT_ONCE = 24
 LOOK_EVERY = timedelta(seconds=1)
 NOTE_WATCHED_EVERY = timedelta(seconds=15)
 
+_chance = random.Random()
+
 
 class DueAccounts:
     """Claims accounts whose turn has come, those that waited longest first."""
@@ -40,7 +42,7 @@ class DueAccounts:
             if len(self._busy) >= AT_ONCE:
                 await asyncio.wait(self._busy, return_when=asyncio.FIRST_COMPLETED)
             elif not found:
-                await asyncio.sleep(LOOK_EVERY.total_seconds() * random.uniform(0.5, 1.5))
+                await asyncio.sleep(LOOK_EVERY.total_seconds() * _chance.uniform(0.5, 1.5))
             self.forget_done()
 
     async def look(self) -> int:

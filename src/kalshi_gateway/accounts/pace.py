@@ -18,6 +18,8 @@ SHORTEST_PAUSE = timedelta(seconds=15)
 SHORTEST_PAUSE_WITHOUT_KEY = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=1)
 
+_chance = random.Random()
+
 
 def interval(every: timedelta, unwatched: timedelta | None) -> timedelta:
     """How long after a good refresh the next one is due; `unwatched` is None: never asked for."""
@@ -52,4 +54,4 @@ def in_words(failure: KalshiError | GatewayError) -> str:
 
 def _jittered(span: timedelta) -> timedelta:
     """Accounts that came together are not to come together for ever."""
-    return span * random.uniform(0.9, 1.1)
+    return span * _chance.uniform(0.9, 1.1)

@@ -186,8 +186,10 @@ class Refresher:
         raise failure
 
     async def _claim_and_fetch(self, user_id: str, lane: Lane, claim: UUID) -> Cached:
+        async with self.database.driver() as conn:
+            before, _ = await repository.find(conn, user_id)
         signer = await self.vault.open(user_id)
-        cached = await self._claimed(user_id, claim)
+        cached = await self._claimed(user_id, claim, before)
         if cached is None:
             return await self._found(user_id)
         own = self.vault.own_signer(user_id) is not None
@@ -207,21 +209,18 @@ class Refresher:
             await self.vault.open(user_id)  # a deleted key is told as such
             raise Unavailable(f"This refresh was overtaken: {error}.") from error
 
-    async def _claimed(self, user_id: str, claim: UUID) -> Cached | None:
-        """Our claim; None if another process has just done what we would do."""
-        async with self.database.driver() as conn:
-            before, _ = await repository.find(conn, user_id)
-            cached = await repository.claim(conn, user_id, claim, LEASE)
-        while cached is None:
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    async def _claimed(self, user_id: str, claim: UUID, before: Cached | None) -> Cached | None:
+        """Our claim; None if another process has done since `before` what we would do."""
+        refreshes, epoch = (0, 0) if before is None else (before.refreshes, before.epoch)
+        while True:
             async with self.database.driver() as conn:
-                now, _ = await repository.find(conn, user_id)
-                if now is not None and before is not None:
-                    theirs = now.refreshes > before.refreshes
-                    if theirs and now.known_epoch >= before.epoch:
-                        return None
                 cached = await repository.claim(conn, user_id, claim, LEASE)
-        return cached
+                if cached is not None:
+                    if cached.refreshes == refreshes or cached.known_epoch < epoch:
+                        return cached
+                    await repository.let_go(conn, user_id, claim)
+                    return None
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _fetch(self, turn: Turn) -> Cached:
         if not turn.own:
