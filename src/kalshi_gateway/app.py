@@ -35,6 +35,7 @@ from .credentials.ring import ring_of
 from .credentials.vault import Vault
 from .db import Database
 from .dependencies import Resources, only_known_parameters
+from .doors import dashboard_router as dashboard_door
 from .doors import exchange_router as exchange_door
 from .doors.reads import Reads
 from .exchange import router as exchange_router
@@ -132,6 +133,7 @@ def create_app(
         app.include_router(room.router, dependencies=[only_known_parameters])
     # What other clients' doors do not know, they do not mind.
     app.include_router(exchange_door.router)
+    app.include_router(dashboard_door.router)
     app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
     return app
 

@@ -5,9 +5,8 @@ from starlette.requests import Request
 
 from kalshi_gateway.answers import Asked
 from kalshi_gateway.dependencies import ExchangeReads, Speaker, Visitor
-from kalshi_gateway.kalshi.errors import Refusal
 
-from . import exchange, refusals
+from . import answers, exchange, refusals
 from .reads import Given
 
 PREFIX = b"/trade-api/v2"
@@ -24,7 +23,7 @@ async def pass_on(
     """What the exchange answers to the same request."""
     scope = request.scope
     if visitor is None and "kalshi-access-key" in request.headers:
-        return _refused(refusals.KEY_UNKNOWN)
+        return answers.refused(refusals.KEY_UNKNOWN)
     answered = await exchange.answer(
         reads,
         visitor,
@@ -34,19 +33,4 @@ async def pass_on(
         scope["query_string"],
         Asked.of(scope).directives,
     )
-    return given(answered) if isinstance(answered, Given) else _refused(answered)
-
-
-def given(answered: Given) -> Response:
-    """A body as it came, with how old it is in the headers."""
-    headers = {
-        "Age": str(int(answered.age_seconds)),
-        "Cache-Control": "private, no-cache",
-        "X-Cache": answered.came,
-    }
-    return Response(answered.body, headers=headers, media_type=refusals.JSON)
-
-
-def _refused(refusal: Refusal) -> Response:
-    headers = {"Cache-Control": "no-store", "Content-Type": refusal.media_type}
-    return Response(refusal.body, refusal.status, headers)
+    return answers.given(answered) if isinstance(answered, Given) else answers.refused(answered)

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -24,14 +24,25 @@ MOST_BYTES = 64 * 1024 * 1024
 #: What an answer takes besides its body, roughly.
 OVERHEAD_BYTES = 1_000
 
+#: However old.
+ANY_AGE = inf
+
+Form = Callable[[bytes], bytes]
+
+
+def as_it_came(body: bytes) -> bytes:
+    """A body in the exchange's own form."""
+    return body
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How old an answer may be: at all, and when none newer can be had."""
+    """How old an answer may be: at all, and when none newer can be had; and in which form."""
 
     fresh_seconds: float
     stale_seconds: float = 0.0
     terms: Terms = NO_TERMS
+    form: Form = as_it_came
 
 
 class Kept(NamedTuple):
@@ -86,7 +97,7 @@ class Reads:
     async def _get(
         self, kalshi: Kalshi, owner: Hashable, operation: Operation, target: str, wish: Wish
     ) -> Given:
-        key = (owner, target)
+        key = (owner, target, wish.form)
         kept = self._kept.get(key)
         if kept is not None and _will_do(kept, wish):
             self._kept.move_to_end(key)
@@ -96,7 +107,7 @@ class Reads:
         async def ask() -> Kept:
             asked_at = time.monotonic()
             reply = await kalshi.verbatim(Call(operation.path, operation.bucket), target)
-            fresh = Kept(reply.body, reply.asked_at, asked_at)
+            fresh = Kept(wish.form(reply.body), reply.asked_at, asked_at)
             self._keep(key, fresh)
             return fresh
 
@@ -134,7 +145,3 @@ def _will_do(kept: Kept, wish: Wish) -> bool:
 
 def _size(kept: Kept) -> int:
     return len(kept.body) + OVERHEAD_BYTES
-
-
-#: However old.
-ANY_AGE = inf

@@ -48,6 +48,7 @@ WANTED = {
     "Input should be a valid boolean": "must be true or false",
     "Input should be greater than or equal to ": "must be at least ",
     "Input should be less than or equal to ": "must be at most ",
+    "Input should be ": "must be ",
 }
 
 
