@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .errors import KalshiError
 from .wire import AccountLimits, BucketLimit, EndpointCosts
@@ -62,6 +62,8 @@ KNOWN_COSTS = {
     ("DELETE", "/portfolio/events/orders/batched"): 2,
     ("GET", "/portfolio/balance"): 1,
 }
+# However many others ask: who has waited behind them for so long goes before them, one at a time.
+LONGEST_BEHIND_S = 2.0
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
 PREFIX = "/trade-api/v2"
@@ -156,6 +158,16 @@ class Budget:
         self._costs = _by_length({**KNOWN_COSTS, **told, **own})
 
 
+class _Waiter(NamedTuple):
+    """One call that waits for its turn, in the order in which they come."""
+
+    lane: Lane
+    number: int
+    cost: int
+    turn: asyncio.Future[None]
+    since: float
+
+
 class _Queue:
     """One bucket and those who wait for it."""
 
@@ -174,8 +186,9 @@ class _Queue:
         self._now = now
         self._call_later = call_later
         self._counted_at = now()
-        self._waiting: list[tuple[Lane, int, int, asyncio.Future[None]]] = []
+        self._waiting: list[_Waiter] = []
         self._arrivals = count()
+        self._helped_at = now()
         self._timer: Timer | None = None
         self._refusals = 0
         self._refused_at = 0.0
@@ -185,7 +198,8 @@ class _Queue:
         if cost > self._capacity:
             raise TooExpensive(f"{cost} tokens out of {self._capacity:g} at most")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (lane, next(self._arrivals), cost, turn))
+        waiter = _Waiter(lane, next(self._arrivals), cost, turn, self._now())
+        heapq.heappush(self._waiting, waiter)
         self._serve()
         try:
             await turn
@@ -217,7 +231,7 @@ class _Queue:
     def level(self) -> Level:
         now = self._now()
         self._count(now)
-        waiting = Counter(lane for lane, _, _, turn in self._waiting if not turn.done())
+        waiting = Counter(waiter.lane for waiter in self._waiting if not waiter.turn.done())
         return Level(
             bucket=self._bucket,
             left=self._tokens,
@@ -236,15 +250,38 @@ class _Queue:
         now = self._now()
         self._count(now)
         while self._waiting:
-            lane, _, cost, turn = self._waiting[0]
-            if not turn.done():
-                wait_s = self._wait_s(cost, lane, now)
+            behind = self._too_long_behind(now)
+            first = behind or self._waiting[0]
+            if not first.turn.done():
+                lane = Lane.WAITING if behind else first.lane
+                wait_s = self._wait_s(first.cost, lane, now)
                 if wait_s > 0:
                     self._timer = self._later(wait_s)
                     return
-                self._tokens -= cost
-                turn.set_result(None)
-            heapq.heappop(self._waiting)
+                self._tokens -= first.cost
+                first.turn.set_result(None)
+            if behind:
+                self._helped_at = now
+                self._waiting.remove(first)
+                heapq.heapify(self._waiting)
+            else:
+                heapq.heappop(self._waiting)
+
+    def _too_long_behind(self, now: float) -> "_Waiter | None":
+        """Who has waited behind others for long, if nobody was helped so of late.
+
+        Nobody is helped past an order or a cancel.
+        """
+        if now - self._helped_at < LONGEST_BEHIND_S or self._waiting[0].lane < Lane.WAITING:
+            return None
+        behind = [
+            waiter
+            for waiter in self._waiting
+            if waiter.lane > self._waiting[0].lane
+            and now - waiter.since >= LONGEST_BEHIND_S
+            and not waiter.turn.done()
+        ]
+        return min(behind, key=lambda waiter: waiter.number, default=None)
 
     def _wait_s(self, cost: int, lane: Lane, now: float) -> float:
         """Seconds until `lane` can pay `cost`; nothing passes those ahead of it."""
