@@ -44,7 +44,7 @@ CHANGES_SECONDS, PRICES_SECONDS = 5, 10
 FRESH_FOR = {
     "list": 2 * PRICES_SECONDS,
     "series": 3 * CHANGES_SECONDS,
-    "exchange": 5,
+    "exchange": 10,
     "asked": 5,
 }
 #: A second is cut off the age, and one may pass while an answer is on its way.
