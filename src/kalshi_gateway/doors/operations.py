@@ -7,7 +7,6 @@ learns it from the exchange.
 import re
 from enum import Enum
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from kalshi_gateway.kalshi.budget import Bucket
 
@@ -18,10 +17,11 @@ CATALOGUE = 15.0
 #: Fees, sports, weekly hours, targets; and what is settled and archived.
 REFERENCE = ARCHIVED = 60.0
 
-#: One part of a path as clients write it, escapes included.
-PART = re.compile(rb"[A-Za-z0-9._~:@!$&'()*+,;=%-]{1,200}")
-#: Nothing that a part stands for may lead elsewhere.
-LEADS_ELSEWHERE = re.compile(rb"[/\\\x00-\x1f\x7f]|\A\.{1,2}\Z")
+#: One part of a path. Tickers and ids need no escapes, and what has none is sent on as it was
+#: signed, letter for letter.
+PART = re.compile(rb"[A-Za-z0-9._~:@,+-]{1,200}")
+#: These would lead elsewhere.
+DOTS = frozenset({b".", b".."})
 
 
 class Access(Enum):
@@ -44,19 +44,14 @@ class Operation(NamedTuple):
 
 
 def find(method: str, raw_path: bytes) -> Operation | None:
-    """The operation at a path below /trade-api/v2, not yet unescaped."""
+    """The operation at a path below /trade-api/v2; a path with escapes is none."""
     parts = tuple(raw_path.split(b"/")[1:])
-    if not all(map(_stays, parts)):
+    if not all(PART.fullmatch(part) and part not in DOTS for part in parts):
         return None
     for pattern, operation in _BY_LENGTH.get((method, len(parts)), ()):
         if all(known in (b"{}", part) for known, part in zip(pattern, parts, strict=True)):
             return operation
     return None
-
-
-def _stays(part: bytes) -> bool:
-    """Whether a part of a path means itself, however it is escaped."""
-    return bool(PART.fullmatch(part)) and not LEADS_ELSEWHERE.search(unquote_to_bytes(part))
 
 
 def _public(path: str, fresh_seconds: float = MOVING) -> Operation:
