@@ -465,7 +465,7 @@ OPEN = {
     "/docs": "the same, for people",
     "/problems/{code}": "says what a code means",
     "/static": "files of the page above",
-    "/trade-api/v2/{path:path}": "is open as the exchange's own is: see tests/doors/test_exchange.py",
+    "/trade-api/v2/{path:path}": "is open where the exchange's own is: tests/doors tries it",
 }
 
 
