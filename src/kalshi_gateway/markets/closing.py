@@ -10,13 +10,15 @@ from kalshi_gateway.db import Driver
 MOST_AT_ONCE = 1_000
 
 # What the exchange said after the hour has come is believed, even if it says otherwise; $2 is how
-# far its clock, by which the hour comes, is ahead of ours, by which we note what it said.
+# far its clock, by which the hour comes, is ahead of ours, by which we note what it said. That a
+# market is a combo or none is said for the index, which has it before the time.
 _DUE = """
     SELECT ticker, event_ticker, body, as_of, 'open' AS status FROM instruments
     WHERE status = 'unopened' AND open_time <= $1 AND as_of + $2 < open_time
     UNION ALL
     SELECT ticker, event_ticker, body, as_of, 'closed' AS status FROM instruments
-    WHERE status IN ('open', 'paused') AND close_time <= $1 AND as_of + $2 < close_time
+    WHERE status IN ('open', 'paused') AND is_combo IN (false, true)
+    AND close_time <= $1 AND as_of + $2 < close_time
     LIMIT $3
 """
 # Somebody who looked a market up may have heard of it just now.

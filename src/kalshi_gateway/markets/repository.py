@@ -244,8 +244,7 @@ _BODY = {"instruments": "body", "events": _EVENT_BODY}
 async def _asked(conn: Driver, listing: Listing) -> Question:
     question = Question()
     if listing.category is not None:
-        spelt = await _spelt(conn, listing.category)
-        question.conditions.append(f"category = ANY({question.value(spelt)})")
+        question.conditions.append(f"lower(category) = lower({question.value(listing.category)})")
     if listing.tag is not None:
         question.conditions.append(
             f"series_ticker = ANY({question.value(await _tagged(conn, listing.tag))})"
@@ -275,25 +274,6 @@ async def _markets(conn: Driver, listing: MarketListing) -> Question:
         if bound is not None:
             question.conditions.append(f"{column} {comparison} {question.value(bound)}")
     return question
-
-
-# One step from each category to the next: there are a few, and many rows of each.
-_CATEGORIES = """
-    WITH RECURSIVE known AS (
-        (SELECT category FROM instruments WHERE category IS NOT NULL ORDER BY category LIMIT 1)
-        UNION ALL
-        SELECT (
-            SELECT category FROM instruments
-            WHERE category > known.category ORDER BY category LIMIT 1
-        ) FROM known WHERE category IS NOT NULL
-    )
-    SELECT array_agg(category) FROM known WHERE lower(category) = lower($1)
-"""
-
-
-async def _spelt(conn: Driver, category: str) -> list[str]:
-    """The category as the exchange writes it, whatever case the client used."""
-    return await conn.fetchval(_CATEGORIES, category) or [category]
 
 
 async def _tagged(conn: Driver, tag: str) -> list[str]:
@@ -352,22 +332,25 @@ async def _part(
     *,
     known: bool,
 ) -> list[asyncpg.Record]:
-    """The rows with a known sort key, or those without: each a range of one index per status."""
+    """The rows with a known sort key, or those without."""
     column = COLUMNS[listing.ordering]
     beyond, direction = ("<", "DESC") if listing.descending else (">", "ASC")
     values = list(question.values)
     conditions = [f"{column} IS {'NOT ' if known else ''}NULL"]
     if after is not None:
-        places = [after.keys[0], after.name] if known else [after.name]
-        columns = f"({column}, {name})" if known else name
-        numbers = ", ".join(f"${len(values) + n}" for n in range(1, len(places) + 1))
-        conditions.append(f"{columns} {beyond} ({numbers})")
-        values += places
+        places = [(column, after.keys[0]), (name, after.name)] if known else [(name, after.name)]
+        # Each as a subquery: Postgres then plans for any place, and not anew for every page.
+        said = ", ".join(
+            f"(SELECT ${number}::{_type_of(key)})"
+            for number, (key, _) in enumerate(places, len(values) + 1)
+        )
+        conditions.append(f"({', '.join(key for key, _ in places)}) {beyond} ({said})")
+        values += [value for _, value in places]
     order = f"{column} {direction}, {name} {direction}" if known else f"{name} {direction}"
     ranges = [
         f"(SELECT {name} AS name, {column} AS key, {_BODY[table]} AS body FROM {table}"
-        f" WHERE {question.where(*status, *conditions)} ORDER BY {order} LIMIT {limit})"
-        for status in _statuses(listing)
+        f" WHERE {question.where(*part, *conditions)} ORDER BY {order} LIMIT {limit})"
+        for part in _ranges(listing)
     ]
     if len(ranges) == 1:
         return await conn.fetch(ranges[0], *values)
@@ -376,6 +359,18 @@ async def _part(
         f" ORDER BY key {direction}, name {direction} LIMIT {limit}",
         *values,
     )
+
+
+def _type_of(column: str) -> str:
+    match column.rpartition("_")[2]:
+        case "centicontracts":
+            return "bigint"
+        case "microdollars":
+            return "integer"
+        case "time":
+            return "timestamptz"
+        case _:
+            return "text"
 
 
 async def _best(
@@ -430,8 +425,16 @@ async def _count(
     return total
 
 
+def _ranges(listing: Listing) -> list[list[str]]:
+    """Conditions that together are the list: each is a range of an index, a set of them is not."""
+    statuses = _statuses(listing)
+    if isinstance(listing, MarketListing) and listing.include_combos and listing.tickers is None:
+        return [[*status, kind] for status in statuses for kind in ("NOT is_combo", "is_combo")]
+    return statuses
+
+
 def _statuses(listing: Listing) -> list[list[str]]:
-    """One condition per status: each is a range of an index, a set of them is not."""
+    """One condition per status; no condition where all are asked for."""
     if listing.statuses is None:
         return [[]]
     return [[f"status = '{status}'"] for status in listing.statuses]
