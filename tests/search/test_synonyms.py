@@ -1,9 +1,13 @@
 """Other names for the same thing: those that come with the gateway, and the operator's own."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
 
 from kalshi_gateway import migrate
 from kalshi_gateway.db import Database
@@ -17,6 +21,7 @@ from .stock import found, put, titled
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Client = httpx.AsyncClient
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -90,15 +95,22 @@ async def test_upgrade_keeps_the_operators_rows(cluster: postgres.Cluster) -> No
             await conn.execute(
                 "INSERT INTO search_synonyms (typed, means) VALUES ('mine', 'my own')"
             )
-            await conn.execute("DELETE FROM search_synonyms WHERE shipped")
-            await conn.execute("UPDATE alembic_version SET version_num = '0004'")
 
+        async with database.begin() as connection:
+            await connection.run_sync(without_shipped)
         await migrate.to_head(url)
 
         async with database.driver() as conn:
             rows = await conn.fetch("SELECT typed, shipped FROM search_synonyms")
         assert [row["typed"] for row in rows if not row["shipped"]] == ["mine"]
         assert len(rows) == shipped + 1 > 400
+
+
+def without_shipped(connection: Connection) -> None:
+    """The schema as it was before synonyms were shipped."""
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["connection"] = connection
+    command.downgrade(config, "0004")
 
 
 async def test_shipped_synonyms_can_be_found(shared: Shared) -> None:
