@@ -9,8 +9,8 @@ branch_labels = None
 depends_on = None
 
 
-def moment(name: str, *, nullable: bool = False, **given: str) -> "sa.Column[object]":
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, **given)
+def moment(name: str, *, nullable: bool = False, comment: str | None = None) -> "sa.Column[object]":
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, comment=comment)
 
 
 def name(called: str) -> "sa.Column[str]":
