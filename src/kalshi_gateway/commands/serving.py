@@ -21,6 +21,9 @@ from kalshi_gateway.tokens import keeping as tokens
 from .author import author
 from .database import database_url, found_settings
 
+#: How long an idle connection stays open: longer than clients and proxies keep theirs (5 s, 60 s), so
+#: that it is they who close it, and none sends a request into a connection that is being closed.
+KEPT_SECONDS = 75
 #: How long requests under way may take once somebody asked the server to stop.
 GRACE_SECONDS = 10
 
@@ -100,6 +103,7 @@ def server(app: FastAPI, host: str, port: int) -> Server:
             access_log=False,
             log_config=None,
             server_header=False,
+            timeout_keep_alive=KEPT_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
