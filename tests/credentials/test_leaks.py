@@ -49,6 +49,8 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root = logging.getLogger()
     kept = root.handlers[:], root.level
     logs.configure("json", "debug")
+    # A logger that remembers this would go on writing here when other tests use it.
+    structlog.configure(cache_logger_on_first_use=False)
     yield stderr
     logging.captureWarnings(capture=False)
     root.handlers[:], root.level = kept
