@@ -21,8 +21,8 @@ from kalshi_gateway.tokens import keeping as tokens
 from .author import author
 from .database import database_url, found_settings
 
-#: How long an idle connection stays open: longer than clients and proxies keep theirs (5 s, 60 s), so
-#: that it is they who close it, and none sends a request into a connection that is being closed.
+#: How long an idle connection stays open: longer than clients and proxies keep theirs (5 s, 60 s),
+#: so that it is they who close it, and none sends a request into one that is being closed.
 KEPT_SECONDS = 75
 #: How long requests under way may take once somebody asked the server to stop.
 GRACE_SECONDS = 10
