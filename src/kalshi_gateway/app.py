@@ -242,7 +242,7 @@ def opened(
                 settings=settings,
                 database=database,
                 metrics=metrics,
-                readiness=Readiness(database, {"memory": partial(_answers_from_memory, app)}),
+                readiness=Readiness(database, {"memory": lambda: len(front.ready) > 0}),
                 gatekeeper=gatekeeper,
                 kalshi=kalshi,
                 progress=progress,
@@ -278,14 +278,6 @@ def opened(
             yield
 
     return lifespan
-
-
-def _answers_from_memory(app: FastAPI) -> bool:
-    """Whether the hot layer holds answers; Starlette alone knows where in the stack it is."""
-    layer: object = app.middleware_stack
-    while layer is not None and not isinstance(layer, Hot):
-        layer = getattr(layer, "app", None)
-    return layer is not None and layer.is_hot
 
 
 async def rise(_: Request, error: Exception) -> Response:

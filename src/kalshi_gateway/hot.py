@@ -77,21 +77,14 @@ class Hot:
         if asked.directives is not None or not _may_read(scope, asked):
             await self._not_at_hand(scope, receive, send)
             return
-        answer, route = kept
-        age = time.monotonic() - answer.made_at
+        age = _age_seconds(kept)
         if age >= RENEWED_SECONDS:
             await self._not_at_hand(scope, receive, send)
             return
         if age >= FRESH_SECONDS:
             self._renew(key, scope)
         self._kept.move_to_end(key)
-        scope[ROUTE] = route
-        await answer.send(asked, send)
-
-    @property
-    def is_hot(self) -> bool:
-        """Whether there is anything to answer from."""
-        return bool(self._kept)
+        await _given(kept, asked, scope, send)
 
     async def _not_at_hand(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What cannot simply be given again: nothing is kept, or the client has terms."""

@@ -24,6 +24,9 @@ class Shelf:
         self.taken_bytes = 0
         self.answers: OrderedDict[Key, Kept] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self.answers)
+
     def put(self, key: Key, kept: Kept) -> None:
         """Keep this one, in place of what was kept."""
         self._drop(key)
