@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -122,9 +122,7 @@ class _PlainReader(Generic[S]):
 
     def __init__(self, kind: type[S]) -> None:
         self.looks = True
-        self._decode: Callable[[bytes | msgspec.Raw], S] = msgspec.json.Decoder(
-            _without_defaults(kind)
-        ).decode
+        self._decode: Callable[[bytes | msgspec.Raw], S] = _strict_decoder_of(kind).decode
         self._figures = _figures_of(kind)
         self._aside_for = 1
 
@@ -150,8 +148,9 @@ class _PlainReader(Generic[S]):
         self._aside_for = LOOK_AGAIN_AFTER
 
 
-def _without_defaults(kind: type[S]) -> type[S]:
-    """The same shape, of which nothing may be missing but what is optional."""
+@cache
+def _strict_decoder_of(kind: type[Shape]) -> msgspec.json.Decoder[Any]:
+    """Of the same shape, of which nothing may be missing but what is optional."""
     needed = [(f.name, f.type) for f in msgspec.structs.fields(kind) if f.name not in kind.optional]
     strict = msgspec.defstruct(
         kind.__name__,
@@ -162,7 +161,7 @@ def _without_defaults(kind: type[S]) -> type[S]:
         kw_only=True,
         forbid_unknown_fields=True,
     )
-    return cast("type[S]", strict)
+    return msgspec.json.Decoder(strict)
 
 
 def _plain_reader_of(kind: type[S], endpoint: str, drift: Drift) -> _PlainReader[S]:
