@@ -81,7 +81,7 @@ class Batch:
         self.set_aside += len(self.refused)
         await self.spread(conn)
         found_by = [record[self.kind.found_by] for record in self.records.values()]
-        self.heard = vocabulary.heard(found_by) - self.known_words
+        self.heard = vocabulary.heard(found_by, self.known_words)
         if self.heard:
             await vocabulary.learn(conn, self.heard)
 

@@ -1,7 +1,7 @@
 """The words of the catalogue, and those of them that a misspelt word may stand for."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from kalshi_gateway.db import Driver
 
@@ -64,10 +64,10 @@ _ALIKE = """
 """
 
 
-def heard(documents: Iterable[Iterable[str]]) -> set[str]:
-    """The words worth knowing among all those of some documents."""
+def heard(documents: Iterable[Iterable[str]], known: Set[str] = frozenset()) -> set[str]:
+    """The words worth knowing among all those of some documents, but for those that are known."""
     found: set[str] = set().union(*documents)
-    return {word for word in found if WORD.fullmatch(word)}
+    return {word for word in found - known if WORD.fullmatch(word)}
 
 
 async def learn(conn: Driver, words: Iterable[str]) -> None:
