@@ -38,11 +38,11 @@ class Stage:
         self._incoming = f"incoming_{table.name}"
         key, listed = columns[0], ", ".join(columns)
         self._standing = f"SELECT {key} FROM {table.name} WHERE {key} = ANY($1)"
-        self._create = (
+        # What was stored just before in the same transaction is not stored once more.
+        self._empty = (
             f"CREATE TEMP TABLE IF NOT EXISTS {self._incoming} ON COMMIT DELETE ROWS "
-            f"AS SELECT {listed} FROM {table.name} WITH NO DATA"
+            f"AS SELECT {listed} FROM {table.name} WITH NO DATA; DELETE FROM {self._incoming}"
         )
-        self._clear = f"DELETE FROM {self._incoming}"
         kept = ", ".join(f"{c} = excluded.{c}" for c in columns if c != key)
         self._upsert = (
             f"INSERT INTO {table.name} ({listed}) "
@@ -69,8 +69,7 @@ class Stage:
     async def _renew(self, conn: Driver, records: Collection[Record]) -> set[str]:
         if not records:
             return set()
-        await conn.execute(self._create)
-        await conn.execute(self._clear)
+        await conn.execute(self._empty)
         await conn.copy_records_to_table(self._incoming, records=records, columns=self.columns)
         kept = {row[0] for row in await conn.fetch(self._upsert)}
         return {record[0] for record in records} - kept
