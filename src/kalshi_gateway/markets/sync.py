@@ -302,9 +302,9 @@ def _single(call: Callable[..., Awaitable[Page]], **asked: Any) -> Fetch:
     return fetch
 
 
-async def _together(walks: Iterable[Awaitable[Walked]]) -> list[Walked]:
-    """What all of them bring; the first error ends the others, too."""
-    tasks = [asyncio.ensure_future(walk) for walk in walks]
+async def _together(under_way: Iterable[Awaitable[Walked]]) -> list[Walked]:
+    """What all walks bring; the first error ends the others, too."""
+    tasks = [asyncio.ensure_future(walk) for walk in under_way]
     try:
         return await asyncio.gather(*tasks)
     finally:
