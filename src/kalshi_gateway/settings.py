@@ -127,6 +127,7 @@ class Settings(BaseSettings):
     gateway_requests_per_second: int = Field(
         1_000,
         ge=0,
+        le=1_000_000,
         description="What one token, or one address without any, may send, and twice as many at "
         "once; more is refused with 429. 0: no limit.",
     )
