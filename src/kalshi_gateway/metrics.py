@@ -1,4 +1,4 @@
-"""What is counted: one registry per application, each metric bound once."""
+"""What is counted: one registry per application."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
