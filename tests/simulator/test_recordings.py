@@ -104,10 +104,12 @@ async def test_an_event_that_was_not_recorded_is_not_made_up(
 async def test_recorded_events_carry_their_recorded_markets(client: httpx.AsyncClient) -> None:
     """The row itself is the recorded one."""
     path = RECORDED / "rest/event/prod-2026-10-06-kxnflgame-nested.json"
-    event = json.loads(path.read_text())["event"]
+    recorded = json.loads(path.read_text())
+    event = recorded["event"]
 
     nested = await client.get(f"/events/{event['event_ticker']}?with_nested_markets=true")
 
+    assert nested.json()["markets"] == recorded["markets"] == []
     markets = {market["ticker"]: market for market in nested.json()["event"]["markets"]}
     assert markets == {market["ticker"]: market for market in event["markets"]}
 
