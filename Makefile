@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format lock migrate migration bench fuzz soak
+.PHONY: help setup run demo test clients check format lock migrate migration bench fuzz soak
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,10 @@ demo: ## the gateway on a simulated exchange
 test: ## the tests
 	@./gateway test
 
+clients: setup ## the official SDK and CCXT against the gateway, in an environment of their own
+	@.venv/bin/python -m tests.clients.environment
+	./gateway test -n2 tests/clients
+
 fuzz: setup ## requests made up from the API's description, for some minutes
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200} ./gateway test -n2 tests/fuzzing
 
@@ -28,6 +32,8 @@ format: ## mend format and lint where that can be done
 lock: ## resolve the dependencies anew; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--group dev --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--group clients --output-file tests/clients/requirements.lock
 
 migrate: ## the database's schema to its newest version
 	@./gateway migrate

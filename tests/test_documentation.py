@@ -257,7 +257,9 @@ def test_addresses_are_known(page: Path) -> None:
     assert {host for host in hosts if host not in HOSTS and not host.endswith(".example")} == set()
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "gateway", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "tests/clients/requirements.lock", "gateway", "pyproject.toml"]
+)
 def test_set_up_names_no_registry(name: str) -> None:
     """Where packages come from is for each machine to say."""
     assert "://" not in (ROOT / name).read_text()

@@ -1,0 +1,77 @@
+"""An exchange that stands still, a gateway in front of it, and a member who has done everything."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kalshi_gateway.simulator.accounts import Member
+from kalshi_gateway.simulator.entries import MarketEntry
+from kalshi_gateway.simulator.exchange import Exchange
+from kalshi_gateway.simulator.serve import server
+
+#: Its clock moves in steps, so that two who ask one after the other are mostly told the same; the
+#: exchange takes a signature that is some seconds off.
+STEP_SECONDS = 5
+
+
+def in_steps() -> datetime:
+    """The time, as of the last step."""
+    now = datetime.now(UTC)
+    return now.replace(second=now.second - now.second % STEP_SECONDS, microsecond=0)
+
+
+@dataclass
+class Ground:
+    """What can be asked about."""
+
+    exchange: Exchange
+    member: Member
+    open: MarketEntry
+    settled: MarketEntry
+    archived: MarketEntry
+    order_id: str  # of an order that rests
+
+    @property
+    def series(self) -> str:
+        return self.exchange.catalogue.events[self.open.event_ticker].series_ticker
+
+
+def an_exchange() -> Exchange:
+    """Three hundred markets in which nothing happens by itself."""
+    exchange = Exchange.generated(300, seed=3, now=in_steps)
+    exchange.limits.on = False
+    return exchange
+
+
+def trodden(exchange: Exchange, member: Member) -> Ground:
+    """The ground, after a member has traded, rested an order and been paid."""
+    desk, catalogue = exchange.desk, exchange.catalogue
+    first, second, *_ = (
+        entry
+        for entry in catalogue.created["open", 0].things
+        if entry.field("exchange_index") == 0
+        and entry.field("price_level_structure") == "linear_cent"
+    )
+    desk.trade(member, first.ticker, "bid", "0.50", "3")
+    desk.trade(member, first.ticker, "ask", "0.60", "1")
+    desk.trade(member, second.ticker, "ask", "0.40", "2.50")
+    desk.settle(second.ticker, "no")
+    resting = desk.rest(member, first.ticker, "bid", "0.01", "2")
+    archived = catalogue.created["archived", 0].things[0]
+    return Ground(exchange, member, first, second, archived, resting.order_id)
+
+
+@asynccontextmanager
+async def listening(exchange: Exchange) -> AsyncIterator[str]:
+    """Where an exchange listens that does not live."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        running = server(exchange)
+        serving = asyncio.create_task(running.serve([door]))
+        try:
+            yield f"http://127.0.0.1:{door.getsockname()[1]}/trade-api/v2"
+        finally:
+            running.should_exit = True
+            await serving
