@@ -1,4 +1,4 @@
-"""Revoked tokens, told to every process and waited for until all of them have heard.
+"""Revoked tokens and virtual keys, told to every process until all of them have heard.
 
 Each process listens on one connection, which holds a shared advisory lock for as long as it does.
 Whoever revokes looks up who holds that lock, and waits for a word from each. A process that does
@@ -45,8 +45,8 @@ WHERE locktype = 'advisory' AND granted AND objsubid = 1
 Hear = Callable[[Any, int, str, object], None]
 
 
-class Believer(Protocol):
-    """Whoever keeps tokens in memory."""
+class Hearer(Protocol):
+    """Whoever keeps tokens, or virtual keys, in memory."""
 
     #: Whether it would hear of a revoked one; while it would not, it must ask each time.
     hears: bool
@@ -56,11 +56,11 @@ class Believer(Protocol):
 
 
 class Listener:
-    """Hears of revoked tokens for as long as the application runs."""
+    """Hears of what is revoked for as long as the application runs."""
 
-    def __init__(self, url: str, believer: Believer) -> None:
+    def __init__(self, url: str, *hearers: Hearer) -> None:
         self._url = url
-        self._believer = believer
+        self._hearers = hearers
 
     async def run(self) -> None:
         """Listen; whenever that breaks off, listen again."""
@@ -83,22 +83,30 @@ class Listener:
             await conn.add_listener(REVOKED, self._forgetting(revoked))
             await conn.execute("SELECT pg_advisory_lock_shared($1)", LISTENERS)
             # What was revoked before we were listed, nobody has told us.
-            self._believer.forget(None)
-            self._believer.hears = True
+            self._forget(None)
+            self._hear(True)
             while (token_id := await revoked.get()) is not None:
                 word = f"{token_id} {conn.get_server_pid()}"
                 await conn.execute("SELECT pg_notify($1, $2)", HEARD, word)
             raise ConnectionResetError
         finally:
-            self._believer.hears = False
+            self._hear(False)
             conn.terminate()
 
     def _forgetting(self, revoked: "asyncio.Queue[str | None]") -> Hear:
         def hear(_: Any, __: int, ___: str, token_id: object) -> None:
-            self._believer.forget(UUID(str(token_id)))
+            self._forget(UUID(str(token_id)))
             revoked.put_nowait(str(token_id))
 
         return hear
+
+    def _forget(self, token_id: UUID | None) -> None:
+        for hearer in self._hearers:
+            hearer.forget(token_id)
+
+    def _hear(self, hears: bool) -> None:
+        for hearer in self._hearers:
+            hearer.hears = hears
 
 
 @asynccontextmanager
