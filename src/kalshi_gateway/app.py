@@ -43,6 +43,7 @@ from .exchange.exchange import ExchangeWatch
 from .front import Front
 from .hot import Hot
 from .kalshi.client import http_client
+from .keys.verifier import Verifier
 from .limits import Limits, LocalOnly
 from .markets import families_router as families
 from .markets import router as markets
@@ -196,14 +197,18 @@ def opened(
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(Database.opened(database_url))
             gatekeeper = None
+            verifier = front.rates.verifier = Verifier(database, hears=False)
+            believers: list[Gatekeeper | Verifier] = [verifier]
             if settings.gateway_auth == "token":
                 gatekeeper = front.rates.gatekeeper = Gatekeeper(database, hears=False)
-                listener = Listener(database_url, gatekeeper)
+                believers.append(gatekeeper)
+                listener = Listener(database_url, *believers)
                 await stack.enter_async_context(beside(listener.run(), "revocations"))
-                stack.push_async_callback(gatekeeper.note_last_uses)
+            for believer in believers:
+                stack.push_async_callback(believer.note_last_uses)
                 noting = every(
                     auth.NOTE_USES_EVERY,
-                    gatekeeper.note_uses,
+                    believer.note_uses,
                     "token uses",
                     failures=metrics.job_failures,
                 )
@@ -244,6 +249,7 @@ def opened(
                 metrics=metrics,
                 readiness=Readiness(database, {"memory": lambda: len(front.ready) > 0}),
                 gatekeeper=gatekeeper,
+                verifier=verifier,
                 kalshi=kalshi,
                 progress=progress,
                 lookup=lookup,

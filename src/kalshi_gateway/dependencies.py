@@ -22,10 +22,13 @@ from .answers import Asked
 from .audit.entry import Author
 from .credentials.keeping import Keeper
 from .credentials.vault import Vault
+from .doors.exchange import Guest
 from .doors.reads import Reads
 from .errors import FieldError, Unprocessable
 from .exchange.exchange import ExchangeWatch
 from .kalshi.client import Kalshi
+from .keys.signature import Flaw
+from .keys.verifier import Proof, Verifier
 from .markets.lookup import Lookup
 from .markets.standing import Progress
 from .markets.tiers import Tiers
@@ -43,6 +46,7 @@ class Resources:
     metrics: AppMetrics
     readiness: AppReadiness
     gatekeeper: auth.Gatekeeper | None  # none: GATEWAY_AUTH=off
+    verifier: Verifier
     kalshi: Kalshi
     progress: Progress
     lookup: Lookup
@@ -186,6 +190,23 @@ async def _speaker(connection: HTTPConnection, visitor: Visitor) -> str | None:
     return None if visitor is None else visitor.user_id
 
 
+async def _guest(connection: HTTPConnection) -> Guest | Flaw:
+    """Who calls the exchange's own API: by token, by a virtual key's signature, or unnamed."""
+    resources = _resources(connection)
+    gatekeeper = resources.gatekeeper
+    shown = connection.headers.get("authorization")
+    if gatekeeper is not None and shown is not None:
+        caller = await gatekeeper.caller(shown)
+        return Guest(caller, caller.user_id)
+    verdict = await resources.verifier.verdict(connection.scope)
+    if isinstance(verdict, Proof):
+        return Guest(verdict.caller, verdict.caller.user_id, verdict.signature_sha256)
+    if gatekeeper is None and verdict in (None, Flaw.KEY_UNKNOWN):
+        # Without tokens everybody on this machine may call, whatever they sign with.
+        return Guest(auth.LOCAL, resources.settings.kalshi_user_id)
+    return verdict or Guest(None, None)
+
+
 AccountProfits = Annotated[Profits, Depends(_profits)]
 AccountReader = Annotated[Accounts, Depends(_accounts)]
 Caller = Annotated[auth.Caller, Depends(Bearer())]
@@ -193,6 +214,7 @@ CatalogueProgress = Annotated[Progress, Depends(_progress)]
 Config = Annotated[settings.Settings, Depends(_config)]
 Database = Annotated[db.Database, Depends(_database)]
 Exchange = Annotated[ExchangeWatch, Depends(_exchange)]
+ExchangeGuest = Annotated[Guest | Flaw, Depends(_guest)]
 ExchangeReads = Annotated[Reads, Depends(_reads)]
 KeyKeeper = Annotated[Keeper, Depends(_keeper)]
 KeyVault = Annotated[Vault, Depends(_vault)]

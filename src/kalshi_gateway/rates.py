@@ -1,11 +1,15 @@
-"""How many requests a token may send, or an address that shows none."""
+"""How many requests a token or a key may send, or an address that shows none."""
 
 from collections.abc import Hashable
 from time import monotonic_ns
 from typing import NamedTuple
 
+from starlette.types import Scope
+
+from .answers import Asked
 from .auth import Caller, Gatekeeper
 from .errors import GatewayError
+from .keys.verifier import Verifier
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -14,6 +18,9 @@ WINDOW_SECONDS = 2
 
 SECOND = 1_000_000_000  # in nanoseconds, in which all is counted
 WINDOW = WINDOW_SECONDS * SECOND
+
+#: Where requests may be signed with virtual keys.
+SIGNED = "/trade-api/"
 
 #: Callers remembered; those whose window has passed are forgotten when there are more.
 MOST_CALLERS = 10_000
@@ -45,14 +52,17 @@ class Allowance(NamedTuple):
 class Rates:
     """Counts the requests of each caller by the time at which all of them will have been earned.
 
-    A token counts for itself, wherever it comes from; everybody else by address. So a token that is
-    none cannot use up what others have, nor get more by being another one each time.
+    A token counts for itself, wherever it comes from, and so does a virtual key whose signature
+    holds; everybody else by address. So a token that is none cannot use up what others have, nor
+    get more by being another one each time.
     """
 
     def __init__(self, per_second: int) -> None:
         self.on = per_second > 0
         #: Knows tokens, once the application is open.
         self.gatekeeper: Gatekeeper | None = None
+        #: Knows virtual keys, likewise.
+        self.verifier: Verifier | None = None
         self.quota = per_second * WINDOW_SECONDS
         self._ns_each = SECOND // per_second if per_second else 0
         self._earned_at: dict[Hashable, int] = {}
@@ -71,6 +81,15 @@ class Rates:
     def __len__(self) -> int:
         """How many callers are remembered."""
         return len(self._earned_at)
+
+    def caller(self, scope: Scope) -> Caller | None:
+        """Whose request this is, as far as that is known without asking."""
+        shown = Asked.of(scope).authorization
+        if self.gatekeeper is not None and shown:
+            return self.gatekeeper.caller_at_once(shown)
+        if self.verifier is not None and scope["path"].startswith(SIGNED):
+            return self.verifier.caller_at_once(scope)
+        return None
 
     def take(self, caller: Hashable) -> Allowance:
         """One more request of this caller's, unless it is refused."""

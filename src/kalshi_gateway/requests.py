@@ -14,7 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from . import limits, problems
-from .answers import Asked
 from .errors import GatewayError
 from .limits import Limits, LocalOnly
 from .metrics import Metrics
@@ -125,10 +124,7 @@ class Entrance:
             await self._fail(call, error)
 
     def _count(self, call: "Call") -> None:
-        caller = None
-        if self.rates.gatekeeper is not None:
-            shown = Asked.of(call.scope).authorization
-            caller = self.rates.gatekeeper.caller_at_once(shown)
+        caller = self.rates.caller(call.scope)
         allowance = self.rates.take(rate_key(caller, call.scope.get("client")))
         call.limits = self.rates.headers(allowance)
         if allowance.refused:

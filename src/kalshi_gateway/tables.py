@@ -165,6 +165,34 @@ tokens = Table(
     Column("revoked_at", Moment),
 )
 
+#: Keys that the gateway issued to its own clients; only their public halves.
+virtual_keys = Table(
+    "virtual_keys",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("user_id", Text, nullable=False, comment="the one user it speaks for"),
+    Column("kind", Text, nullable=False, comment="rsa or ed25519"),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("public_key", LargeBinary, nullable=False, comment="DER, SubjectPublicKeyInfo"),
+    Column("created_at", Moment, nullable=False, server_default=text("now()")),
+    Column("last_used_at", Moment),
+    Column("revoked_at", Moment),
+)
+
+#: Each signature of such a key allows one write.
+spent_signatures = Table(
+    "spent_signatures",
+    metadata,
+    Column(
+        "signature_sha256",
+        LargeBinary,
+        primary_key=True,
+        comment="of a virtual key's id and its signature under a write",
+    ),
+    Column("spent_at", Moment, nullable=False, server_default=text("now()")),
+    Index("ix_spent_signatures_spent_at", "spent_at"),
+)
+
 #: Users' own keys of the exchange, sealed; what opens them is not in the database.
 kalshi_user_credentials = Table(
     "kalshi_user_credentials",
@@ -189,7 +217,7 @@ audit_log = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Moment, nullable=False),
     Column("action", Text, nullable=False, comment="credentials.put, token.revoke, …"),
-    Column("outcome", Text, nullable=False, comment="done, refused or failed"),
+    Column("outcome", Text, nullable=False, comment="begun, done, refused or failed"),
     Column("caller", Text, nullable=False, comment="the token's name, or whose command line"),
     Column("token_id", UUID(as_uuid=True)),
     Column("user_id", Text, comment="whose thing was written"),

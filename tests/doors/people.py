@@ -1,15 +1,20 @@
-"""Users of the gateway, with tokens, who are members of the simulated exchange."""
+"""Users of the gateway, with tokens and keys, who are members of the simulated exchange."""
 
 from dataclasses import dataclass
 
 import httpx
 
+from kalshi_gateway.audit.entry import Author
 from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi.signing import ApiKey, Signer
+from kalshi_gateway.keys import keeping
 from kalshi_gateway.simulator.accounts import Member
 from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.tokens import repository
 from tests.credentials.builders import BASE_URL
+
+#: Where the tests' client finds the gateway.
+GATEWAY_URL = "http://localhost"
 
 
 @dataclass
@@ -49,3 +54,10 @@ class People:
         assert response.status_code == 200, response.text
         signer = Signer(ApiKey.from_pem(joined.key_id, joined.private_pem), BASE_URL)
         return Person(user_id, joined.member, joined.key_id, token, signer)
+
+    async def key(self, user_id: str = "ada", *scopes: str, kind: str = "ed25519") -> Signer:
+        """Signs for the gateway with a new virtual key, as clients sign for the exchange."""
+        key, pem = await keeping.create(
+            self.database, user_id, scopes or ("read", "trade"), Author("test"), kind
+        )
+        return Signer(ApiKey.from_pem(str(key.id), pem), GATEWAY_URL)

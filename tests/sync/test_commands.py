@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from kalshi_gateway.db import leadership
+from kalshi_gateway.kalshi.signing import ApiKey
 from kalshi_gateway.markets.sync import JOB
 from kalshi_gateway.simulator.exchange import Exchange
 
@@ -220,6 +221,27 @@ async def test_tokens_come_and_go(shell: Shell) -> None:
     for ended in (listed, revoked, again, after):
         assert secret not in ended.out + ended.err
         assert secret.removeprefix("kgw_") not in ended.out + ended.err
+
+
+async def test_keys_come_and_go(shell: Shell) -> None:
+    """Created once with their private half, listed without it, revoked by id: 0; unknown: 1."""
+    words = ("key", "create", "--user", "ada", "--scope", "read", "--scope", "trade")
+    created = await shell.run(*words, "--kind", "ed25519")
+    key_id, pem = created.said["id"], created.said["private_key"]
+    listed = await shell.run("key", "list")
+    ends = [await shell.run("key", "revoke", name) for name in (key_id, key_id, "desk")]
+    after = await shell.run("key", "list", "--json")
+    misused = await shell.run("key", "create", "--user", "ada", "--scope", "admin")
+
+    assert [ended.code for ended in (created, listed, *ends, after)] == [0, 0, 0, 1, 1, 0]
+    assert misused.code == 2
+    assert ApiKey.from_pem(key_id, pem).fingerprint == listed.said["keys"][0]["fingerprint"]
+    assert [(k["id"], k["user_id"], k["kind"], k["scopes"]) for k in listed.said["keys"]] == [
+        (key_id, "ada", "ed25519", ["read", "trade"])
+    ]
+    assert after.said["keys"][0]["revoked_at"] is not None
+    for ended in (listed, *ends, after):
+        assert pem.splitlines()[1] not in ended.out + ended.err
 
 
 MISUSED = {

@@ -20,6 +20,10 @@ cli = typer.Typer(
 )
 tokens = typer.Typer(help="Gateway tokens: who may call.", no_args_is_help=True)
 cli.add_typer(tokens, name="token")
+keys = typer.Typer(
+    help="Virtual keys: with what clients made for the exchange sign.", no_args_is_help=True
+)
+cli.add_typer(keys, name="key")
 credentials = typer.Typer(help="Users' own keys of the exchange.", no_args_is_help=True)
 cli.add_typer(credentials, name="credential")
 audits = typer.Typer(help="The log of every write.", no_args_is_help=True)
@@ -161,6 +165,37 @@ def revoke_token(
 
     if not _run(token_commands.revoke(token)):
         typer.echo(f"kalshi-gateway: no token in use is called {token}", err=True)
+        raise typer.Exit(1)
+
+
+@keys.command("create")
+def create_key(
+    user: Annotated[str, typer.Option(help="The user it speaks for.")],
+    scope: Annotated[list[str], typer.Option(help="read or trade; repeatable.")],
+    kind: Annotated[str, typer.Option(help="rsa or ed25519.")] = "rsa",
+    as_json: Json = False,
+) -> None:
+    """Make a key; its id and its private half are shown this once."""
+    from . import key_commands
+
+    _run(key_commands.create(user, scope, kind, as_json=_machine_reads(as_json)))
+
+
+@keys.command("list")
+def list_keys(as_json: Json = False) -> None:
+    """All keys; never their private halves, which are not kept."""
+    from . import key_commands
+
+    _run(key_commands.show(as_json=_machine_reads(as_json)))
+
+
+@keys.command("revoke")
+def revoke_key(key: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """End a key at once."""
+    from . import key_commands
+
+    if not _run(key_commands.revoke(key)):
+        typer.echo(f"kalshi-gateway: no key in use is called {key}", err=True)
         raise typer.Exit(1)
 
 

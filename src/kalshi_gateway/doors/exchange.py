@@ -1,6 +1,7 @@
 """The exchange's own API: who may call which operation, and what they are given."""
 
 import re
+from typing import NamedTuple
 
 from kalshi_gateway.auth import Caller
 from kalshi_gateway.directives import Terms
@@ -20,10 +21,17 @@ NOT_SHOWN = "this gateway does not show the keys it signs with"
 NO_USER = "this token is bound to no user"
 
 
+class Guest(NamedTuple):
+    """Who calls, whose things are meant, and the signature, if a virtual key has signed."""
+
+    caller: Caller | None
+    user_id: str | None
+    signature_sha256: bytes | None = None
+
+
 async def answer(
     reads: Reads,
-    caller: Caller | None,
-    user_id: str | None,
+    guest: Guest,
     method: str,
     path: bytes,
     query: bytes,
@@ -31,38 +39,37 @@ async def answer(
 ) -> Given | Refusal:
     """The exchange's answer to a request, or its refusal, or ours in its words.
 
-    `path` lies below /trade-api/v2, not yet unescaped; `user_id` is whose the private reads are;
-    `header` is `Cache-Control`.
+    `path` lies below /trade-api/v2, not yet unescaped; `header` is `Cache-Control`.
     """
     operation = operations.find(method, path)
     if operation is None:
         return refusals.NOT_FOUND
-    refused = refusal(operation, caller, user_id)
+    refused = refusal(operation, guest)
     if refused is not None:
         return refused
     wish = Wish(operation.fresh_seconds, stale_seconds(header), Terms.said(header))
     target = (path + b"?" + query if query else path).decode("latin-1")
     try:
-        if operation.access is Access.PUBLIC or user_id is None:
+        if operation.access is Access.PUBLIC or guest.user_id is None:
             return await reads.public(operation, target, wish)
-        return await reads.private(user_id, operation, target, wish)
+        return await reads.private(guest.user_id, operation, target, wish)
     except KalshiError as error:
         if error.refusal is None:
             raise
         return error.refusal
 
 
-def refusal(operation: Operation, caller: Caller | None, user_id: str | None) -> Refusal | None:
+def refusal(operation: Operation, guest: Guest) -> Refusal | None:
     """Why this caller may not call this operation; None if they may."""
     if operation.access is Access.PUBLIC:
         return None
-    if caller is None:
+    if guest.caller is None:
         return refusals.SIGNATURE_MISSING
     if operation.access is Access.WRITE:
         return refusals.forbidden(NO_WRITES)
     if operation.access is Access.WITHHELD:
         return refusals.forbidden(NOT_SHOWN)
-    return refusals.forbidden(NO_USER) if user_id is None else None
+    return refusals.forbidden(NO_USER) if guest.user_id is None else None
 
 
 def stale_seconds(header: bytes | None) -> float:

@@ -4,7 +4,8 @@ from fastapi import APIRouter, Response
 from starlette.requests import Request
 
 from kalshi_gateway.answers import Asked
-from kalshi_gateway.dependencies import ExchangeReads, Speaker, Visitor
+from kalshi_gateway.dependencies import ExchangeGuest, ExchangeReads
+from kalshi_gateway.keys.signature import Flaw
 
 from . import answers, exchange, refusals
 from .reads import Given
@@ -17,17 +18,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/trade-api/v2/{path:path}", methods=METHODS)
-async def pass_on(
-    request: Request, reads: ExchangeReads, visitor: Visitor, user_id: Speaker
-) -> Response:
+async def pass_on(request: Request, reads: ExchangeReads, guest: ExchangeGuest) -> Response:
     """What the exchange answers to the same request."""
+    if isinstance(guest, Flaw):
+        return answers.refused(refusals.FLAWS[guest])
     scope = request.scope
-    if visitor is None and "kalshi-access-key" in request.headers:
-        return answers.refused(refusals.KEY_UNKNOWN)
     answered = await exchange.answer(
         reads,
-        visitor,
-        user_id,
+        guest,
         scope["method"],
         scope["raw_path"].partition(b"?")[0].removeprefix(PREFIX),
         scope["query_string"],

@@ -5,6 +5,7 @@ from typing import Any
 
 from kalshi_gateway.errors import FieldError, GatewayError
 from kalshi_gateway.kalshi.errors import Refusal
+from kalshi_gateway.keys.signature import Flaw
 from kalshi_gateway.units import to_json
 
 #: Where the exchange's own API is spoken, and where the older dashboard's.
@@ -60,8 +61,22 @@ def enveloped(status: int, code: str, message: str | None = None, details: str =
 
 
 SIGNATURE_MISSING = enveloped(401, "signature_is_missing_from_headers")
-KEY_UNKNOWN = enveloped(401, "authentication_error", "authentication_error", "NOT_FOUND")
 NOT_FOUND = enveloped(404, "not_found")
+
+
+def _unauthenticated(details: str) -> Refusal:
+    return enveloped(401, "authentication_error", "authentication_error", details)
+
+
+#: What is wrong with a signature, in the exchange's words (measured 2026-06 on demo); that one
+#: counts only once for a write is ours to say.
+FLAWS = {
+    Flaw.SIGNATURE_MISSING: SIGNATURE_MISSING,
+    Flaw.TIMESTAMP_EXPIRED: enveloped(401, "header_timestamp_expired"),
+    Flaw.KEY_UNKNOWN: _unauthenticated("NOT_FOUND"),
+    Flaw.SIGNATURE_INCORRECT: _unauthenticated("INCORRECT_API_KEY_SIGNATURE"),
+    Flaw.SIGNATURE_SPENT: _unauthenticated("SIGNATURE_ALREADY_USED"),
+}
 
 
 def forbidden(details: str) -> Refusal:

@@ -1,0 +1,53 @@
+"""What is done to virtual keys: made and revoked; each written down."""
+
+import asyncio
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from kalshi_gateway.audit import repository as audit
+from kalshi_gateway.audit.entry import Author, Entry
+from kalshi_gateway.db import Database
+from kalshi_gateway.tokens.revocations import REVOKED, heard_by_all
+
+from . import repository
+from .key import Kind, VirtualKey, new_pair
+
+
+async def create(
+    database: Database,
+    user_id: str,
+    scopes: Collection[str],
+    author: Author,
+    kind: Kind | str = Kind.RSA,
+) -> tuple[VirtualKey, str]:
+    """A new key and its private half as PEM, which is told this once and not kept."""
+    repository.check(user_id, kind, scopes)
+    public_key, pem = await asyncio.to_thread(new_pair, Kind(kind))
+    async with database.begin() as conn:
+        key = await repository.create(conn, user_id, kind, scopes, public_key)
+        await audit.record(conn, _entry("key.create", key, author))
+    return key, pem
+
+
+async def revoke(database: Database, key_id: UUID, author: Author) -> VirtualKey | None:
+    """End a key everywhere: when this returns, no process takes its signatures any more."""
+    async with database.driver() as driver, heard_by_all(driver) as wait:
+        async with database.begin() as conn:
+            key = await repository.revoke(conn, key_id)
+            if key is None:
+                return None
+            await conn.execute(select(func.pg_notify(REVOKED, str(key.id))))
+            await audit.record(conn, _entry("key.revoke", key, author))
+        await wait(key.id)
+    return key
+
+
+def _entry(action: str, key: VirtualKey, author: Author) -> Entry:
+    details = {
+        "kind": str(key.kind),
+        "scopes": " ".join(sorted(key.scopes)),
+        "fingerprint": key.fingerprint,
+    }
+    return Entry(action, author, key.user_id, str(key.id), details=details)
