@@ -10,6 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
+from kalshi_gateway.simulator.desk import KeyKind
+
 from .client import Side
 from .ground import Ground
 
@@ -38,6 +40,12 @@ class Signed(httpx.Auth):
         if isinstance(self.key, rsa.RSAPrivateKey):
             return self.key.sign(text, SALTED, hashes.SHA256())
         return self.key.sign(text)
+
+
+@pytest.fixture(params=["rsa", "ed25519"])
+def kind(request: pytest.FixtureRequest) -> KeyKind:
+    told: KeyKind = request.param
+    return told
 
 
 @pytest.fixture

@@ -5,22 +5,31 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kalshi_gateway.simulator.desk import KeyKind
+
 from . import environment
 from .client import Client, Side, led
 from .comparing import EXCHANGE, GATEWAY, passes, the_same
 from .ground import Ground
 
-PACKAGES = ("kalshi_python_async", "kalshi_python_sync")
+#: Its packages, each with another kind of key.
+KINDS: dict[str, KeyKind] = {"kalshi_python_async": "ed25519", "kalshi_python_sync": "rsa"}
 
-pytestmark = [environment.needed("kalshi_python_async")]
+pytestmark = [
+    environment.needed("kalshi_python_async"),
+    pytest.mark.parametrize("package", KINDS),
+]
 
 
-@pytest.fixture(params=PACKAGES)
-async def sdk(
-    request: pytest.FixtureRequest, at_exchange: Side, at_gateway: Side
-) -> AsyncIterator[Client]:
+@pytest.fixture
+def kind(package: str) -> KeyKind:
+    return KINDS[package]
+
+
+@pytest.fixture
+async def sdk(package: str, at_exchange: Side, at_gateway: Side) -> AsyncIterator[Client]:
     sides = {EXCHANGE: at_exchange, GATEWAY: at_gateway}
-    async with led("official", request.param, **sides) as client:
+    async with led("official", package, **sides) as client:
         yield client
 
 
