@@ -20,12 +20,18 @@ from tests.serving import served
 
 from . import ground
 from .client import Side
-from .ground import Ground
+from .ground import Ground, HandSet
 
 
 @pytest.fixture
-def exchange() -> Exchange:
-    return ground.an_exchange()
+def clock() -> HandSet:
+    """The exchange's."""
+    return HandSet()
+
+
+@pytest.fixture
+def exchange(clock: HandSet) -> Exchange:
+    return ground.an_exchange(clock)
 
 
 @pytest.fixture

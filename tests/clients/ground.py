@@ -12,15 +12,22 @@ from kalshi_gateway.simulator.entries import MarketEntry
 from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.serve import server
 
-#: Its clock moves in steps, so that two who ask one after the other are mostly told the same; the
-#: exchange takes a signature that is some seconds off.
-STEP_SECONDS = 5
 
+class HandSet:
+    """A clock that stands still until it is set, so that two who ask are told the same.
 
-def in_steps() -> datetime:
-    """The time, as of the last step."""
-    now = datetime.now(UTC)
-    return now.replace(second=now.second - now.second % STEP_SECONDS, microsecond=0)
+    The exchange takes signatures that are ten seconds off, so it is to be set now and then.
+    """
+
+    def __init__(self) -> None:
+        self.set()
+
+    def set(self) -> None:
+        """Set it to the machine's time."""
+        self.at = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
 
 
 @dataclass
@@ -39,9 +46,9 @@ class Ground:
         return self.exchange.catalogue.events[self.open.event_ticker].series_ticker
 
 
-def an_exchange() -> Exchange:
-    """Three hundred markets in which nothing happens by itself."""
-    exchange = Exchange.generated(300, seed=3, now=in_steps)
+def an_exchange(clock: HandSet) -> Exchange:
+    """Three hundred markets in which nothing happens by itself; always the same ones."""
+    exchange = Exchange.generated(300, seed=3, now=clock)
     exchange.limits.on = False
     return exchange
 
