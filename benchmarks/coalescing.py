@@ -67,7 +67,9 @@ def gateway(url: str, port: int, pipe: Connection) -> None:
 
     allow_many_connections()
     settings = Settings.model_construct(
-        kalshi_base_url="http://127.0.0.1:1/trade-api/v2", gateway_jobs=False
+        kalshi_base_url="http://127.0.0.1:1/trade-api/v2",
+        gateway_jobs=False,
+        gateway_requests_per_second=1_000_000,
     )
     exchange = Exchange.generated(MARKETS)
     exchange.limits.on = False

@@ -172,7 +172,7 @@ def layers(settings: Settings, metrics: Metrics, front: Front) -> list[Middlewar
     return [
         entrance,
         *([Middleware(with_cors)] if origins else []),
-        Middleware(Hot, ready=front.ready),
+        Middleware(Hot, ready=front.ready, together=front.together),
         Middleware(Bounded, limits=limits),
     ]
 

@@ -1,10 +1,12 @@
 """Who is calling, and for which user they may speak."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -97,6 +99,12 @@ class Gatekeeper(Believer[bytes, Token, Caller]):
             return None
         known.used_at = time.time()
         return known.made
+
+    def asking(self, authorization: bytes) -> asyncio.Future[Any] | None:
+        """Until when it is asked about a token that was known; None: that would be of no use."""
+        if not authorization.startswith(BEARER):
+            return None
+        return self._asking_anew(sha256(authorization[len(BEARER) :]).digest())
 
     async def _look_up(self, conn: AsyncConnection, shown: bytes) -> Token | None:
         return await repository.find(conn, shown)

@@ -6,20 +6,29 @@ is. Whatever is out of the ordinary goes the long way, which ends in the same an
 `tests/test_front.py` sends the same requests both ways.
 """
 
+import asyncio
 import time
+from typing import Any
+
+from starlette.types import Scope
 
 from . import hot
 from .answers import takes_gzip
 from .auth import LOCAL, Caller
+from .directives import taken_apart
 from .limits import LocalOnly
 from .metrics import Metrics
 from .rates import Headers, Rates, rate_key
-from .requests import NOSNIFF, request_id
-from .shelf import Shelf
+from .requests import CAME_AT, NOSNIFF, request_id
+from .shelf import Kept, Shelf
+from .together import AWAITED, MAKES, Making, Together
 from .tokens.token import Scope as TokenScope
 
 #: Address and port of who called.
 Client = tuple[str, int] | None
+
+#: Head and body of an answer as they go over the wire.
+Ready = tuple[bytes, bytes]
 
 #: Who sends one of these wants more than what lies ready.
 UNUSUAL = frozenset(
@@ -41,17 +50,18 @@ END = b"\r\n\r\n"
 
 
 class Front:
-    """Gives what `Hot` keeps, as long as it is fresh."""
+    """Gives what `Hot` keeps, as long as it is fresh, or is about to have made."""
 
     def __init__(self, metrics: Metrics, rates: Rates, local_only: LocalOnly | None) -> None:
-        #: What `Hot` keeps.
+        #: What `Hot` keeps, and what it has made.
         self.ready = Shelf(hot.MOST_BYTES)
+        self.together = Together()
         self.rates = rates
         self._answers = self.ready.answers
         self._metrics = metrics
         self._local_only = local_only
 
-    def answer(self, url: bytes, headers: Headers, client: Client) -> tuple[bytes, bytes] | None:
+    def answer(self, url: bytes, headers: Headers, client: Client) -> Ready | None:
         """Head and body, if nothing stands in the way; else nothing has happened."""
         path, _, query = url.partition(b"?")
         key = (path.decode("latin-1"), query)
@@ -59,15 +69,63 @@ class Front:
         if kept is None or time.monotonic() - kept.answer.made_at >= hot.FRESH_SECONDS:
             return None
         began = time.perf_counter()
-        said = dict(headers)
+        said = _ordinary(headers)
+        if said is None:
+            return None
+        ready = self._given(kept, said, client, began)
+        if ready is not None:
+            self._answers.move_to_end(key)
+        return ready
+
+    def waits_for(self, scope: Scope) -> asyncio.Future[Any] | None:
+        """What an ordinary question waits for, if it has not done so yet.
+
+        That is an answer that another request has made, or a word about its token. What waits for
+        nothing has made the answer for all who ask the same meanwhile.
+        """
+        path = scope["path"]
         if (
-            len(said) != len(headers)
-            or not said.keys().isdisjoint(UNUSUAL)
-            or sum(map(len, said.values())) > SMALL
+            scope["method"] != "GET"
+            or not path.startswith(hot.PREFIX)
+            or path.startswith(hot.OWN)
+            or AWAITED in scope
         ):
             return None
+        said, understood = _ordinary(scope["headers"]), taken_apart(scope["query_string"], None)
+        if said is None or understood is None:
+            return None
+        if not _may_read(self._caller(said)):
+            told = None if CAME_AT in scope else self._token_asked(said)
+        else:
+            query, terms = understood
+            making = self.together.find((path, query), terms)
+            if making is None:
+                scope[MAKES] = self.together.begin((path, query), terms)
+                return None
+            scope[AWAITED] = making
+            told = making.told
+        if told is not None:
+            scope.setdefault(CAME_AT, time.perf_counter())
+            self._metrics.in_flight += 1
+        return told
+
+    def waited(self, scope: Scope, *, can_answer: bool) -> Ready | None:
+        """Head and body of what was waited for, if nothing stands in the way."""
+        self._metrics.in_flight -= 1
+        making: Making | None = scope.get(AWAITED)
+        if not can_answer or making is None or making.told.exception() is not None:
+            return None
+        kept, said = making.told.result(), _ordinary(scope["headers"])
+        if kept is None or said is None:
+            return None
+        return self._given(kept, said, scope["client"], scope[CAME_AT])
+
+    def _given(
+        self, kept: Kept, said: dict[bytes, bytes], client: Client, began: float
+    ) -> Ready | None:
+        """This answer, to a caller who may have it; counted."""
         caller = self._caller(said)
-        if caller is None or not caller.has(TokenScope.READ):
+        if not _may_read(caller):
             return None
         limits = b""
         if self.rates.on:
@@ -79,7 +137,6 @@ class Front:
             said.get(b"if-none-match"), zipped=takes_gzip(said.get(b"accept-encoding", b""))
         )
         shown = request_id(said.get(b"x-request-id")).encode()
-        self._answers.move_to_end(key)
         self._metrics.answered("GET", kept.route, form.status, time.perf_counter() - began)
         return b"".join((form.head, limits, FIXED, shown, END)), form.content
 
@@ -90,3 +147,24 @@ class Front:
         if self.rates.gatekeeper is None:
             return None
         return self.rates.gatekeeper.caller_at_once(said.get(b"authorization", b""))
+
+    def _token_asked(self, said: dict[bytes, bytes]) -> asyncio.Future[Any] | None:
+        if self.rates.gatekeeper is None:
+            return None
+        return self.rates.gatekeeper.asking(said.get(b"authorization", b""))
+
+
+def _ordinary(headers: Headers) -> dict[bytes, bytes] | None:
+    """The headers by name; None where they want more than what lies ready."""
+    said = dict(headers)
+    if (
+        len(said) != len(headers)
+        or not said.keys().isdisjoint(UNUSUAL)
+        or sum(map(len, said.values())) > SMALL
+    ):
+        return None
+    return said
+
+
+def _may_read(caller: Caller | None) -> bool:
+    return caller is not None and caller.has(TokenScope.READ)

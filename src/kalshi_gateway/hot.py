@@ -21,6 +21,7 @@ from .errors import GatewayError
 from .kalshi.errors import KalshiError
 from .requests import ROUTE, Templates
 from .shelf import Kept, Key, Shelf
+from .together import AWAITED, MAKES, Making, Together
 from .tokens.token import Scope as TokenScope
 
 log = structlog.get_logger(__name__)
@@ -43,21 +44,23 @@ OWN = "/kalshi/users/"
 #: What a client is refused for who it is says nothing to those who ask the same.
 PERSONAL = frozenset({401, 403, 429})
 
-#: What those who ask the same get from the first of them; None: each has to ask for itself.
-Shared = Kept | None
-
 
 class Hot:
     """Keeps the answers of one application, the most recently asked for."""
 
-    def __init__(self, app: ASGIApp, ready: Shelf | None = None) -> None:
-        """`ready` is where answers lie that may be given again, if others shall see it, too."""
+    def __init__(
+        self, app: ASGIApp, ready: Shelf | None = None, together: Together | None = None
+    ) -> None:
+        """`ready` is where answers lie that may be given again, if others shall see it, too.
+
+        So is `together` with those under way.
+        """
         self.app = app
         self._ready = Shelf(MOST_BYTES) if ready is None else ready
         self._momentary = Shelf(self._ready.most_bytes // PART_FOR_MOMENTARY)
         self._kept = self._ready.answers
         self._renewing: dict[Key, asyncio.Task[None]] = {}
-        self._making: dict[tuple[Key, Terms], asyncio.Future[Shared]] = {}
+        self._together = Together() if together is None else together
         self._templates = Templates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,41 +123,38 @@ class Hot:
         self, key: Key, terms: Terms, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """The first who asks has it made; who asks the same meanwhile is given the same."""
-        making = self._making.get((key, terms))
-        if making is None:
-            await self._made_for_all(key, terms, scope, receive, send)
+        makes: Making | None = scope.get(MAKES)
+        awaits: Making | None = scope.get(AWAITED) or self._together.find(key, terms)
+        if awaits is None or awaits is makes:
+            makes = makes or self._together.begin(key, terms)
+            await self._made_for_all(makes, key, terms, scope, receive, send)
             return
-        kept = await asyncio.shield(making)
+        try:
+            kept = await asyncio.shield(awaits.told)
+        except (GatewayError, KalshiError):
+            scope[ROUTE] = awaits.route
+            raise
         if kept is None:
             await self._made(key, terms, scope, receive, send)
         else:
             await _given(kept, Asked.of(scope), scope, send)
 
     async def _made_for_all(
-        self, key: Key, terms: Terms, scope: Scope, receive: Receive, send: Send
+        self, making: Making, key: Key, terms: Terms, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        making = asyncio.get_running_loop().create_future()
-        self._making[key, terms] = making
-
         async def tell_and_send(message: Message) -> None:
             # Told at its first word: nobody waits for the last word of a stream.
-            if not making.done():
-                making.set_result(self._answered(scope))
-                del self._making[key, terms]
+            making.tell(self._answered(scope))
             await send(message)
 
         try:
             await self._made(key, terms, scope, receive, tell_and_send)
         except (GatewayError, KalshiError) as error:
-            if not making.done() and getattr(error, "status", None) not in PERSONAL:
-                making.set_exception(error)
-                making.exception()  # if nobody waits for it, nobody misses it
+            if getattr(error, "status", None) not in PERSONAL:
+                making.fail(error, self._route(scope))
             raise
         finally:
-            if self._making.get((key, terms)) is making:
-                del self._making[key, terms]
-            if not making.done():
-                making.set_result(None)
+            making.tell(None)
 
     async def _made(
         self, key: Key, terms: Terms, scope: Scope, receive: Receive, send: Send
@@ -228,6 +228,8 @@ def _age_seconds(kept: Kept) -> float:
 
 async def _given(kept: Kept, asked: Asked, scope: Scope, send: Send) -> None:
     scope[ROUTE] = kept.route
+    if MAKES in scope:
+        scope[MAKES].tell(kept)
     await kept.answer.send(asked, send)
 
 

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Any, Protocol, cast, runtime_checkable
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from . import problems
 from .errors import GatewayError, Malformed
@@ -26,13 +27,23 @@ LINGER_SECONDS = 2.0
 Client = tuple[str, int] | None
 
 
+#: Head and body of an answer as they go over the wire.
+Ready = tuple[bytes, bytes]
+
+
 class Front(Protocol):
-    """Answers without asking anybody."""
+    """Answers without asking the application."""
 
     def answer(
         self, url: bytes, headers: list[tuple[bytes, bytes]], client: Client
-    ) -> tuple[bytes, bytes] | None:
-        """Head and body of the answer to a GET without a body, if they lie ready."""
+    ) -> Ready | None:
+        """The answer to a GET without a body, if it lies ready."""
+
+    def waits_for(self, scope: Scope) -> asyncio.Future[Any] | None:
+        """What shall have happened before the application is asked; None: let it be asked now."""
+
+    def waited(self, scope: Scope, *, can_answer: bool) -> Ready | None:
+        """The answer that came of waiting, if it may be given; None: then it is asked again."""
 
 
 @runtime_checkable
@@ -122,14 +133,42 @@ class CarefulProtocol(HttpToolsProtocol):
         if ready is None:
             return False
         self._answered = True
+        self._write(ready)
+        self.on_response_complete()
+        return True
+
+    def _write(self, ready: Ready) -> None:
         head, body = ready
         if len(body) <= SMALL_BODY:
             self.transport.write(head + body)
         else:
             self.transport.write(head)
             self.transport.write(body)
-        self.on_response_complete()
-        return True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Ask the application, unless another request is about to bring the same answer."""
+        front, scope = self._front, cast("Scope", cycle.scope)
+        awaited = None if front is None else front.waits_for(scope)
+        if front is None or awaited is None:
+            super()._start_asgi_task(cycle, app)
+        else:
+            awaited.add_done_callback(lambda _: self._go_on(front, cycle, app))
+
+    def _go_on(self, front: Front, cycle: RequestResponseCycle, app: Any) -> None:
+        """Write what was waited for; if that cannot be done, ask after all."""
+        can_answer = (
+            cycle.keep_alive
+            and not cycle.disconnected
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
+        ready = front.waited(cast("Scope", cycle.scope), can_answer=can_answer)
+        if ready is None:
+            self._start_asgi_task(cycle, app)
+            return
+        self._write(ready)
+        cycle.response_complete = True
+        cycle.on_response()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

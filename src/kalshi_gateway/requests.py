@@ -18,11 +18,14 @@ from .errors import GatewayError
 from .limits import Limits, LocalOnly
 from .metrics import Metrics
 from .rates import Headers, Rates, TooManyRequests, rate_key
+from .together import MAKES
 
 log = structlog.get_logger(__name__)
 
-#: In the ASGI scope: the request's id, the code of the problem it was answered with, and the
-#: route's template where a layer answers before routing.
+#: In the ASGI scope: when the request came, if it was kept waiting before it came here; its id, the
+#: code of the problem it was answered with, and the route's template where a layer answers before
+#: routing.
+CAME_AT = "gateway.came_at"
 REQUEST_ID = "gateway.request_id"
 PROBLEM = "gateway.problem"
 ROUTE = "gateway.route"
@@ -99,10 +102,13 @@ class Entrance:
 
     async def _observed(self, call: "Call") -> None:
         self.metrics.in_flight += 1
-        began = time.perf_counter()
+        began = call.scope.get(CAME_AT) or time.perf_counter()
         try:
             await self._answered(call)
         finally:
+            if MAKES in call.scope:
+                # Wherever this request has ended, nobody waits for it any longer.
+                call.scope[MAKES].tell(None)
             seconds = time.perf_counter() - began
             self.metrics.in_flight -= 1
             route = call.scope.get(ROUTE) or self.templates.find(call.scope)

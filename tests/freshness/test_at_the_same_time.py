@@ -175,7 +175,7 @@ async def test_the_first_leaves(
 
         assert (await second).status_code == 200
     assert first.cancelled()
-    assert layer_of(app)._making == {}
+    assert len(layer_of(app)._together) == 0
 
 
 # --- what is never shared

@@ -134,21 +134,28 @@ class Believer(ABC, Generic[Shown, Row, Made]):
         return known if age < self.fresh_for.total_seconds() else None
 
     async def _asked(self, shown: Shown) -> Known[Row, Made] | None:
-        """Ask the database; callers that come meanwhile share the question."""
-        task = self._asking.get(shown)
-        if task is None:
-            task = asyncio.create_task(self._find(shown), name="token")
-            self._asking[shown] = task
-            task.add_done_callback(lambda done: self._done(shown, done))
         try:
             # A caller that gives up must not take the others' answer with it.
-            return await asyncio.shield(task)
+            return await asyncio.shield(self._question(shown))
         except DatabaseUnavailable:
             known = self._known.get(shown)
             if known is None or self._too_old(known):
                 raise
             log.warning("token believed without asking", token=known.row.name)
             return known
+
+    def _asking_anew(self, shown: Shown) -> asyncio.Future[Known[Row, Made] | None] | None:
+        """The question about what was known; None if it was not, or would not be then, either."""
+        return self._question(shown) if self.hears and shown in self._known else None
+
+    def _question(self, shown: Shown) -> asyncio.Task[Known[Row, Made] | None]:
+        """What the database is asked now; callers that come meanwhile share the question."""
+        task = self._asking.get(shown)
+        if task is None:
+            task = asyncio.create_task(self._find(shown), name="token")
+            self._asking[shown] = task
+            task.add_done_callback(lambda done: self._done(shown, done))
+        return task
 
     def _too_old(self, known: Known[Row, Made]) -> bool:
         return time.monotonic() - known.asked_at >= self.trusted_for.total_seconds()
