@@ -95,6 +95,7 @@ instruments = Table(
     Column("rules", Text, nullable=False, comment="the further JSON members of the detail"),
     Column("digest", BigInteger, comment="of the exchange's own row; null: written by a timer"),
     Column("as_of", Moment, nullable=False, comment="when the exchange was asked"),
+    postgresql_with={"toast_tuple_target": "8160"},
 )
 
 #: How far the catalogue's walks have come; a row per thing that is walked.

@@ -132,7 +132,7 @@ async def save(conn: Driver, things: Iterable[Thing], as_of: datetime) -> None:
     """The same, in a transaction of the caller's."""
     things = list(things)
     series = [family.series_from_wire(row, as_of) for row in things if isinstance(row, wire.Series)]
-    await storing.SERIES.save(
+    await storing.SERIES.renew(
         conn, [storing.series_record(row, family.series_words(row), 1, as_of) for row in series]
     )
     events = []
@@ -141,13 +141,13 @@ async def save(conn: Driver, things: Iterable[Thing], as_of: datetime) -> None:
             parent = await repository.series_noun(conn, row.series_ticker or "")
             event = family.event_from_wire(row, parent, as_of)
             events.append(storing.event_record(event, family.event_words(event, parent), 1, as_of))
-    await storing.EVENTS.save(conn, events)
+    await storing.EVENTS.renew(conn, events)
     markets = [row for row in things if isinstance(row, wire.Market)]
     families = {
         ticker: await repository.family_of(conn, ticker) or NO_FAMILY
         for ticker in {row.event_ticker for row in markets}
     }
-    await storing.MARKETS.save(
+    await storing.MARKETS.renew(
         conn,
         [storing.market_record(row, families[row.event_ticker], 1, as_of) for row in markets],
     )

@@ -55,6 +55,8 @@ class Batch:
     seen: list[str] = field(default_factory=list)
     #: What is new, by its key.
     records: dict[str, Record] = field(default_factory=dict)
+    #: Those of them that the writer has never stored.
+    unheard_of: set[str] = field(default_factory=set)
     set_aside: int = 0
     #: Records that Postgres would not take.
     refused: list[str] = field(default_factory=list)
@@ -87,8 +89,15 @@ class Batch:
 
     async def _store(self, conn: Driver, records: Mapping[str, Record]) -> None:
         """Store all, or, where one of them cannot be, all but those."""
+        unheard_of = [records[key] for key in records if key in self.unheard_of]
+        standing = [records[key] for key in records if key not in self.unheard_of]
         try:
-            self.overtaken |= await self.kind.stage.save(conn, records.values())
+            async with conn.transaction():
+                await self.kind.stage.add(conn, unheard_of)
+                self.overtaken |= await self.kind.stage.renew(conn, standing)
+        except asyncpg.UniqueViolationError:  # another process was asked for one of them
+            self.unheard_of.clear()
+            await self._store(conn, records)
         except UNSTORABLE:
             keys = list(records)
             if len(keys) == 1:

@@ -244,8 +244,11 @@ class Catalogue:
                 continue
             key = named.ticker if isinstance(named, _Named) else named.event_ticker
             batch.seen.append(key)
-            if known.get(key) != digest:
+            stored = known.get(key)
+            if stored != digest:
                 new.append((raw, digest))
+            if stored is None:
+                batch.unheard_of.add(key)
         return new
 
     def _read(self, kind: type[S], raw: msgspec.Raw, batch: Batch) -> S | None:

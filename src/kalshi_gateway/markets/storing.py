@@ -5,7 +5,6 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-import asyncpg
 import msgspec
 from sqlalchemy import Table
 
@@ -37,7 +36,6 @@ class Stage:
         self._table = table.name
         self._incoming = f"incoming_{table.name}"
         key, listed = columns[0], ", ".join(columns)
-        self._standing = f"SELECT {key} FROM {table.name} WHERE {key} = ANY($1)"
         # What was stored just before in the same transaction is not stored once more.
         self._empty = (
             f"CREATE TEMP TABLE IF NOT EXISTS {self._incoming} ON COMMIT DELETE ROWS "
@@ -51,22 +49,13 @@ class Stage:
             f"WHERE {table.name}.as_of <= excluded.as_of RETURNING {key}"
         )
 
-    async def save(self, conn: Driver, records: Collection[Record]) -> set[str]:
-        """Keep all, or none if it raises; the keys of which something newer is kept.
+    async def add(self, conn: Driver, records: Collection[Record]) -> None:
+        """Keep what is new, at half the price of `renew`; `UniqueViolationError` if it is not."""
+        if records:
+            await conn.copy_records_to_table(self._table, records=records, columns=self.columns)
 
-        A row that is certainly new goes straight into the table, at half the price of an upsert.
-        """
-        standing = {row[0] for row in await conn.fetch(self._standing, [r[0] for r in records])}
-        try:
-            async with conn.transaction():
-                if new := [record for record in records if record[0] not in standing]:
-                    await conn.copy_records_to_table(self._table, records=new, columns=self.columns)
-                return await self._renew(conn, [r for r in records if r[0] in standing])
-        except asyncpg.UniqueViolationError:  # somebody else was told of one of them just now
-            async with conn.transaction():
-                return await self._renew(conn, records)
-
-    async def _renew(self, conn: Driver, records: Collection[Record]) -> set[str]:
+    async def renew(self, conn: Driver, records: Collection[Record]) -> set[str]:
+        """Keep all, new or not; the keys of which something newer is kept."""
         if not records:
             return set()
         await conn.execute(self._empty)
