@@ -23,7 +23,7 @@ from .rest import (
 )
 
 PREFIX = "/trade-api/v2"
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 READ = ("read",)
 WRITE = ("write", "write::trade")
 ONE_ORDER = COSTS["GET", "/portfolio/orders/:order_id"]
@@ -175,5 +175,4 @@ def _elsewhere(exchange: Exchange) -> list[Route]:
             methods=[method],
         )
         for method in METHODS
-        if method != "HEAD"
     ]

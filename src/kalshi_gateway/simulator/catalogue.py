@@ -212,11 +212,10 @@ class Catalogue:
         """Change fields of a market; anything but trading moves `updated_time`."""
         entry = self.markets[ticker]
         fields = _mirrored(fields)
-        if not fields.keys() <= TRADED:
-            fields.setdefault("updated_time", self._now())
-        elif not fields.keys() & {"status"}:
+        if fields.keys() <= TRADED:
             entry.change(fields)
             return entry
+        fields.setdefault("updated_time", self._now())
         self._take_down(entry)
         entry.change(fields)
         self._put_up(entry)
