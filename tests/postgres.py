@@ -76,7 +76,7 @@ class Cluster:
     async def _create(self, template: str) -> str:
         self._made += 1
         name = f"{self._prefix}_{self._made}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 
     async def _execute(self, statement: str) -> None:
