@@ -67,8 +67,8 @@ async def test_a_walk_that_stops_goes_on_where_it_stopped(
 ) -> None:
     """Its reason is written down, it is complete for nobody, and no page is asked for twice."""
     if bad_day == "hang":
-        monkeypatch.setattr(sync, "PATIENCE", timedelta(seconds=0.3))
-        monkeypatch.setattr(mending, "PATIENCE", timedelta(seconds=0.3))
+        monkeypatch.setattr(sync, "PATIENCE", timedelta(seconds=1))
+        monkeypatch.setattr(mending, "PATIENCE", timedelta(seconds=1))
     happen, reason = BAD_DAYS[bad_day]
     from_page(desk, 3, lambda: happen(exchange.faults))
 
