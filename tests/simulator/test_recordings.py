@@ -162,6 +162,45 @@ async def test_the_recorded_account_is_a_member(
     assert (await client.get("/portfolio/settlements", auth=auth)).json()["settlements"] == []
 
 
+async def test_recorded_settlements_are_served(tmp_path: Path) -> None:
+    """As they were recorded, newest first; those of older forms are set aside."""
+    room = tmp_path / "rest/portfolio_settlements"
+    room.mkdir(parents=True)
+    rows = [a_settlement("KXA-26-1", "2026-10-06"), a_settlement("KXA-26-2", "2026-10-07")]
+    old = {"ticker": "KXOLD-25-1", "yes_count": 3, "settled_time": "2025-01-10T04:50:31Z"}
+    (room / "prod-2026-10-08.json").write_text(json.dumps({"settlements": [*rows, old]}))
+    exchange = Exchange.recorded(tmp_path)
+    (member,) = exchange.members
+    auth = Signed(*exchange.keys.issue("ed25519", member=member), lambda: datetime.now(UTC))
+    transport = httpx.ASGITransport(app=create_app(exchange))
+
+    async with httpx.AsyncClient(transport=transport, auth=auth) as client:
+        url = "http://exchange/trade-api/v2/portfolio/settlements"
+        every = (await client.get(url)).json()["settlements"]
+        one = (await client.get(url, params={"event_ticker": "KXA-26", "limit": 1})).json()
+
+    assert every == rows[::-1]
+    assert one["settlements"] == [rows[1]]
+    assert [what for _, what, _ in exchange.set_aside] == ["settlements KXOLD-25-1"]
+
+
+def a_settlement(ticker: str, day: str) -> dict[str, Any]:
+    return {
+        "event_ticker": "KXA-26",
+        "exchange_index": 0,
+        "fee_cost": "0.100000",
+        "market_result": "yes",
+        "no_count_fp": "0.00",
+        "no_total_cost_dollars": "0.000000",
+        "revenue": 300,
+        "settled_time": f"{day}T04:50:31.435826Z",
+        "ticker": ticker,
+        "value": 100,
+        "yes_count_fp": "3.00",
+        "yes_total_cost_dollars": "1.500000",
+    }
+
+
 def test_an_account_with_made_up_values_is_nobodys(recorded: Exchange) -> None:
     """Its shape is real, its numbers do not go together."""
     aside = {file: why for file, _, why in recorded.set_aside}

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import times
 from .accounts import Member
+from .bank import CENT
 from .holdings import Holding
-from .prices import hundredths, millionths, ten_thousandths
-from .rows import Fill, Order
+from .prices import DOLLAR, hundredths, millionths, ten_thousandths
+from .rows import Fill, Order, Settlement
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -28,7 +29,10 @@ NEEDED = {
     "fills": ("count_fp", "yes_price_dollars", "created_time", "fee_cost"),
     "orders": ("initial_count_fp", "yes_price_dollars", "created_time", "user_id"),
     "market_positions": ("position_fp", "market_exposure_dollars", "last_updated_ts"),
-    "settlements": ("yes_count_fp", "settled_time"),
+    "settlements": (
+        *("yes_count_fp", "no_count_fp", "yes_total_cost_dollars", "no_total_cost_dollars"),
+        *("fee_cost", "revenue", "market_result", "settled_time"),
+    ),
 }
 
 
@@ -37,6 +41,7 @@ def admit(
     fills: Iterable[Row],
     orders: Iterable[Row],
     positions: Iterable[Row],
+    settlements: Iterable[Row],
     answers: dict[str, bytes],
     cash: str,
 ) -> Member:
@@ -47,6 +52,7 @@ def admit(
         member.orders.set(order.order_id, order, order.updated_us)
         member.placed.add(order.place())
     member.fills.extend(_fill(row, raw) for row, raw in fills)
+    member.settlements.extend(_settlement(exchange, row, raw) for row, raw in settlements)
     for row, raw in positions:
         holding = _holding(exchange, row, raw)
         member.holdings.set((0, holding.ticker), holding, holding.updated_us)
@@ -100,14 +106,12 @@ def _order(row: dict[str, Any], raw: bytes) -> Order:
 
 def _holding(exchange: "Exchange", row: dict[str, Any], raw: bytes) -> Holding:
     """What can be told of a position from its row alone: all that was spent, on the side held."""
-    entry = exchange.catalogue.markets.get(row["ticker"])
-    event = row["ticker"].rpartition("-")[0] if entry is None else entry.event_ticker
     negative = row["position_fp"].startswith("-")
     count = hundredths(row["position_fp"].removeprefix("-"))
     spent = millionths(row["total_traded_dollars"])
     return Holding(
         ticker=row["ticker"],
-        event_ticker=event,
+        event_ticker=_event_of(exchange, row["ticker"]),
         shard=row.get("exchange_index") or 0,
         position=-count if negative else count,
         exposure=millionths(row["market_exposure_dollars"]),
@@ -120,3 +124,34 @@ def _holding(exchange: "Exchange", row: dict[str, Any], raw: bytes) -> Holding:
         updated_us=times.parse(row["last_updated_ts"]),
         recorded=raw,
     )
+
+
+def _settlement(exchange: "Exchange", row: dict[str, Any], raw: bytes) -> Settlement:
+    at_us, ticker = times.parse(row["settled_time"]), row["ticker"]
+    holding = Holding(
+        ticker=ticker,
+        event_ticker=row.get("event_ticker") or _event_of(exchange, ticker),
+        shard=row.get("exchange_index") or 0,
+        fees=millionths(row["fee_cost"]),
+        bought_yes=hundredths(row["yes_count_fp"]),
+        bought_no=hundredths(row["no_count_fp"]),
+        spent_yes=millionths(row["yes_total_cost_dollars"]),
+        spent_no=millionths(row["no_total_cost_dollars"]),
+        updated_us=at_us,
+        settled_us=at_us,
+    )
+    return Settlement(
+        holding=holding,
+        subaccount=0,
+        result=row["market_result"],
+        value=(row.get("value") or 0) * DOLLAR // 100,
+        paid=row["revenue"] * CENT,
+        at_us=at_us,
+        recorded=raw,
+    )
+
+
+def _event_of(exchange: "Exchange", ticker: str) -> str:
+    """The event of a market: as it is listed, else as tickers are mostly made."""
+    entry = exchange.catalogue.markets.get(ticker)
+    return ticker.rpartition("-")[0] if entry is None else entry.event_ticker

@@ -333,6 +333,7 @@ class Loader:
             rows["fills"],
             rows["orders"],
             rows["market_positions"],
+            rows["settlements"],
             {key: found.raw for key, found in answers.items()},
             "" if balance is None else balance.row.get("balance_dollars", ""),
         )

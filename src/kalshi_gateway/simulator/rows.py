@@ -167,6 +167,7 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     value: int  # of YES, in ten-thousandths
     paid: int  # before what rounding kept
     at_us: int
+    recorded: bytes | None = None
 
     def place(self) -> Place:
         """Where it is listed: newest first."""

@@ -135,14 +135,9 @@ async def settlements(call: Call) -> Answer:
 
     rows = member_of(call).settlements.after(place(call.text("cursor") or ""))
     chosen = filter(wanted, rows)
-    return listed(call, "settlements", chosen, Settlement.place, sent_settlement, limit)
+    return listed(call, "settlements", chosen, Settlement.place, sent, limit)
 
 
-def sent(row: Fill | Order) -> bytes:
+def sent(row: Fill | Order | Settlement) -> bytes:
     """A row as sent: as it was recorded, where it was."""
     return row.recorded if row.recorded is not None else wire.encode(row.row())
-
-
-def sent_settlement(row: Settlement) -> bytes:
-    """A settlement as sent."""
-    return wire.encode(row.row())
