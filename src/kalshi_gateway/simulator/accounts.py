@@ -50,6 +50,8 @@ class Member:
     fills: Shelf[Fill] = field(default_factory=lambda: Shelf(newest_fill))
     # Where each order is listed; what it has become is in `orders`.
     placed: Shelf[Place] = field(default_factory=lambda: Shelf(lambda place: place))
+    # A client's id names one order for ever, also one that was canceled.
+    client_order_ids: set[str] = field(default_factory=set)
     settlements: Shelf[Settlement] = field(default_factory=lambda: Shelf(_by_place))
     payments: dict[str, Payment] = field(default_factory=dict)
     transfers: Shelf[Transfer] = field(default_factory=lambda: Shelf(_by_place))

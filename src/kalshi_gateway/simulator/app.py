@@ -4,8 +4,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .budgets import COSTS
-from .calls import Handler, Operation
+from .budgets import COSTS, DEFAULT_COST
+from .calls import Count, Handler, Operation, one
 from .control import control_routes
 from .exchange import Exchange
 from .gate import OUTER_SEND, Gate
@@ -15,6 +15,7 @@ from .rest import (
     funds,
     history,
     markets,
+    orders,
     portfolio,
     positions,
     reference,
@@ -27,6 +28,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 READ = ("read",)
 WRITE = ("write", "write::trade")
 ONE_ORDER = COSTS["GET", "/portfolio/orders/:order_id"]
+ONE_CANCEL = COSTS["DELETE", "/portfolio/events/orders/:order_id"]
 
 
 def _get(path: str, action: str, handler: Handler) -> Operation:
@@ -35,6 +37,17 @@ def _get(path: str, action: str, handler: Handler) -> Operation:
 
 def _own(path: str, action: str, handler: Handler) -> Operation:
     return Operation("GET", path, action, handler, READ)
+
+
+def _write(
+    method: str,
+    path: str,
+    action: str,
+    handler: Handler,
+    cost: int = DEFAULT_COST,
+    count: Count = one,
+) -> Operation:
+    return Operation(method, path, action, handler, WRITE, "write", cost, count)
 
 
 PUBLIC = [
@@ -135,6 +148,34 @@ PRIVATE = [
         "/portfolio/target_balance_allocation",
         "GetTargetBalanceAllocation",
         funds.institutions_only,
+    ),
+    _write("POST", "/portfolio/events/orders", "CreateOrderV2", orders.create),
+    _write("DELETE", "/portfolio/events/orders", "CancelAllOrders", orders.cancel_all, ONE_CANCEL),
+    _write(
+        "POST",
+        "/portfolio/events/orders/batched",
+        "BatchCreateOrdersV2",
+        orders.create_batch,
+        count=orders.items,
+    ),
+    _write(
+        "DELETE",
+        "/portfolio/events/orders/batched",
+        "BatchCancelOrdersV2",
+        orders.cancel_batch,
+        ONE_CANCEL,
+        orders.items,
+    ),
+    _write(
+        "DELETE",
+        "/portfolio/events/orders/{order_id}",
+        "CancelOrderV2",
+        orders.cancel,
+        ONE_CANCEL,
+    ),
+    _write("POST", "/portfolio/events/orders/{order_id}/amend", "AmendOrderV2", orders.amend),
+    _write(
+        "POST", "/portfolio/events/orders/{order_id}/decrease", "DecreaseOrderV2", orders.decrease
     ),
     *(
         Operation(method, path, "LegacyOrder", account.legacy_order, WRITE, bucket="write")

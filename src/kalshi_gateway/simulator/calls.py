@@ -36,6 +36,7 @@ class Call:
     key: Key | None
     now_us: int
     halved: bool = False
+    body: bytes = b""
 
     def text(self, name: str) -> str | None:
         """A parameter that is there and not empty."""
@@ -111,6 +112,12 @@ class Call:
 
 
 Handler = Callable[[Call], Coroutine[Any, Any, Answer]]
+Count = Callable[[bytes], int]
+
+
+def one(_: bytes) -> int:
+    """What most operations cost their price for."""
+    return 1
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,8 @@ class Operation:
     scopes: tuple[str, ...] = ()  # a key with one of these is required
     bucket: budgets.BucketName = "read"
     cost: int = budgets.DEFAULT_COST
+    # Of how many things the body is; each costs.
+    count: Count = one
 
     @property
     def name(self) -> str:

@@ -127,7 +127,7 @@ class Desk:
             limit=None if limit is None else _priced(limit),
             client_order_id=client_order_id,
         )
-        self._publish(entry, fill, before)
+        self.publish(entry, fill, before)
         return fill
 
     def rest(
@@ -167,7 +167,7 @@ class Desk:
         before = ledger.collateral.get(entry.ticker, 0)
         maker = Side(member, order.bid, False, order.subaccount, order)
         fill, _ = ledger.match(entry, maker, Side(ledger.crowd, not order.bid, True), at, size)
-        self._publish(entry, fill, before)
+        self.publish(entry, fill, before)
         return fill
 
     def settle(self, ticker: str, result: str, value_dollars: str | None = None) -> MarketEntry:
@@ -196,7 +196,7 @@ class Desk:
             raise refusals.enveloped(400, "invalid_price")
         return entry, at, _counted(count)
 
-    def _publish(self, entry: MarketEntry, fill: Fill, locked_before: int) -> None:
+    def publish(self, entry: MarketEntry, fill: Fill, locked_before: int) -> None:
         """Show a trade to everyone; what was recorded does not move."""
         exchange = self.exchange
         if entry.market is None:

@@ -17,6 +17,7 @@ from .generator import Generator
 from .lag import Lag
 from .ledger import Ledger
 from .life import Life
+from .matching import Matching
 from .past import Past
 from .reference import Reference
 from .signatures import Keys
@@ -49,6 +50,7 @@ class Exchange:
         self.catalogue.followers.append(self.ledger.follow)
         self.lag = Lag()
         self.desk = Desk(self)
+        self.matching = Matching(self)
         self.limits = Limits()
         self.tape = Tape(self.catalogue, seed, self.clock.micros())
         self.reference = Reference(self.catalogue)

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 
 import httpx
 from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from . import budgets, refusals, spoiling, times
@@ -44,7 +45,8 @@ class Gate:
         if "reset" in by_kind:
             return await _reset(scope, receive)
         skew = timedelta(seconds=by_kind["clock"].seconds if "clock" in by_kind else 0)
-        answer = self._instead(faults) or await self._answer(scope, skew, by_kind)
+        body = await Request(scope, receive).body()
+        answer = self._instead(faults) or await self._answer(scope, body, skew, by_kind)
         exchange.counters.statuses[answer.status] += 1
         date = exchange.clock.now() + skew
         headers = [
@@ -60,12 +62,15 @@ class Gate:
             return await _cut(scope, receive)
         return await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, skew: timedelta, faults: dict[str, Fault]) -> Answer:
+    async def _answer(
+        self, scope: Scope, body: bytes, skew: timedelta, faults: dict[str, Fault]
+    ) -> Answer:
         exchange, operation = self.exchange, self.operation
         now_us = times.micros(exchange.clock.now() + skew)
         try:
             key = self._identify(scope, now_us)
-            self._charge(key, scope)
+            cost = operation.cost * operation.count(body)
+            self._charge(key, scope, cost)
             call = Call(
                 exchange,
                 operation,
@@ -74,6 +79,7 @@ class Gate:
                 key,
                 now_us,
                 halved="half_page" in faults,
+                body=body,
             )
             answer = await operation.handler(call)
             return replace(answer, body=spoiling.spoiled(answer.body, faults.values()))
@@ -122,18 +128,18 @@ class Gate:
             raise refusals.permission_denied()
         return key
 
-    def _charge(self, key: Key | None, scope: Scope) -> None:
+    def _charge(self, key: Key | None, scope: Scope, cost: int) -> None:
         exchange, operation = self.exchange, self.operation
         member = None if key is None else key.member
         address = scope["client"][0] if scope.get("client") else ""
         try:
             exchange.limits.charge(
-                member, address, operation.bucket, operation.cost, exchange.clock.elapsed()
+                member, address, operation.bucket, cost, exchange.clock.elapsed()
             )
         except refusals.Refused:
             exchange.counters.refused += 1
             raise
-        exchange.counters.tokens[operation.bucket] += operation.cost
+        exchange.counters.tokens[operation.bucket] += cost
 
 
 async def _gone(receive: Receive) -> None:

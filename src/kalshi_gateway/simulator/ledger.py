@@ -82,6 +82,7 @@ class Ledger:
         subaccount: int = 0,
         client_order_id: str | None = None,
         expires_us: int | None = None,
+        self_trade_prevention: str = "taker_at_cross",
         at_us: int | None = None,
     ) -> Order:
         """An order not yet in anyone's books; what it would cost is not set aside."""
@@ -103,12 +104,19 @@ class Ledger:
             created_us=now,
             updated_us=now,
             expires_us=expires_us,
+            self_trade_prevention=self_trade_prevention,
         )
 
     def rest(self, member: Member, order: Order) -> Order:
         """Put an order into the book."""
         self._keep(member, order)
         return order
+
+    def change(self, member: Member, order: Order, *, keeps_its_place: bool) -> None:
+        """Put a changed order in the place of what it was, or behind all others of its price."""
+        if not keeps_its_place:
+            self._resting.get(order.ticker, {}).pop(order.order_id, None)
+        self._keep(member, order)
 
     def cancel(
         self,
@@ -133,6 +141,7 @@ class Ledger:
     def _keep(self, member: Member, order: Order) -> None:
         if order.order_id not in member.orders.now:
             member.placed.add(order.place())
+        member.client_order_ids.add(order.client_order_id)
         member.orders.set(order.order_id, order, order.updated_us)
         if order.status == "resting":
             self._resting.setdefault(order.ticker, {})[order.order_id] = member

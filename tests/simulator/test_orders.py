@@ -1,0 +1,310 @@
+"""What members write: orders, and what becomes of them."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from kalshi_gateway.simulator.desk import Joined
+from kalshi_gateway.simulator.entries import MarketEntry
+from kalshi_gateway.simulator.exchange import Exchange
+
+from .members import a_market, a_member, held, signed
+from .moments import Moment
+
+ORDERS = "/portfolio/events/orders"
+QUOTED: dict[str, Any] = {
+    "yes_bid_dollars": "0.4000",
+    "yes_bid_size_fp": "10.00",
+    "yes_ask_dollars": "0.4500",
+    "no_bid_dollars": "0.5500",
+    "yes_ask_size_fp": "10.00",
+}
+
+
+def an_order(ticker: str, side: str = "bid", price: str = "0.30", **given: Any) -> dict[str, Any]:
+    """A request for three contracts that rests, unless said otherwise."""
+    asked = {
+        "ticker": ticker,
+        "side": side,
+        "price": price,
+        "count": "3",
+        "time_in_force": "good_till_canceled",
+        "self_trade_prevention_type": "taker_at_cross",
+    }
+    return {**asked, **given}
+
+
+class Trader:
+    """A member who writes."""
+
+    def __init__(self, client: httpx.AsyncClient, joined: Joined, moment: Moment) -> None:
+        self.client, self.joined, self.auth = client, joined, signed(joined, moment)
+        self.member = joined.member
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, **params: Any
+    ) -> tuple[int, dict[str, Any]]:
+        response = await self.client.request(method, path, json=body, params=params, auth=self.auth)
+        return response.status_code, response.json() if response.content else {}
+
+    async def place(self, **given: Any) -> dict[str, Any]:
+        status, told = await self.ask("POST", ORDERS, an_order(**given))
+        assert status == 201, told
+        return told
+
+    async def refused(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        status, told = await self.ask(method, path, body, **params)
+        error = told.get("error", told)
+        return status, error.get("code"), error.get("details")
+
+    async def order(self, order_id: str) -> dict[str, Any]:
+        _, told = await self.ask("GET", f"/portfolio/orders/{order_id}")
+        row: dict[str, Any] = told["order"]
+        return row
+
+
+@pytest.fixture
+def market(exchange: Exchange) -> MarketEntry:
+    return a_market(exchange, **QUOTED)
+
+
+@pytest.fixture
+def ada(exchange: Exchange, client: httpx.AsyncClient, moment: Moment) -> Trader:
+    return Trader(client, a_member(exchange), moment)
+
+
+@pytest.fixture
+def bob(exchange: Exchange, client: httpx.AsyncClient, moment: Moment) -> Trader:
+    return Trader(client, a_member(exchange), moment)
+
+
+async def test_rests(ada: Trader, market: MarketEntry) -> None:
+    """What meets nobody rests, is listed, and its answer has no averages."""
+    told = await ada.place(ticker=market.ticker, client_order_id="mine")
+
+    row = await ada.order(told["order_id"])
+    assert told.keys() == {
+        "client_order_id",
+        "fill_count",
+        "order_id",
+        "remaining_count",
+        "ts_ms",
+    }
+    assert (told["fill_count"], told["remaining_count"]) == ("0.00", "3.00")
+    assert (row["status"], row["client_order_id"], row["book_side"]) == ("resting", "mine", "bid")
+
+
+async def test_takes_what_is_quoted(ada: Trader, exchange: Exchange, market: MarketEntry) -> None:
+    """What crosses takes at the quoted price, pays for it, and holds it."""
+    told = await ada.place(ticker=market.ticker, price="0.50", time_in_force="fill_or_kill")
+
+    assert (told["fill_count"], told["remaining_count"]) == ("3.00", "0.00")
+    assert told["average_fill_price"] == "0.4500"
+    assert float(told["average_fee_paid"]) > 0
+    assert held(ada.member, market.ticker).position == 300
+    money = exchange.ledger.money()
+    assert money.members + money.collateral + money.fees == money.deposited
+
+
+async def test_members_meet(ada: Trader, bob: Trader, market: MarketEntry) -> None:
+    """A member's better offer is taken before the crowd's, and both sides show the fill."""
+    made = await ada.place(ticker=market.ticker, side="ask", price="0.42", count="2")
+
+    told = await bob.place(
+        ticker=market.ticker, price="0.42", count="5", time_in_force="immediate_or_cancel"
+    )
+
+    assert (told["fill_count"], told["average_fill_price"]) == ("2.00", "0.4200")
+    assert told["remaining_count"] == "0.00"
+    assert (await ada.order(made["order_id"]))["status"] == "executed"
+    assert held(ada.member, market.ticker).position == -200
+    assert held(bob.member, market.ticker).position == 200
+
+
+@pytest.mark.parametrize("prevention", ["taker_at_cross", "maker"])
+async def test_nobody_trades_with_himself(
+    ada: Trader, market: MarketEntry, prevention: str
+) -> None:
+    """An order that meets an own one ends there, or cancels that one and goes on."""
+    own = await ada.place(ticker=market.ticker, price="0.44")
+
+    told = await ada.place(
+        ticker=market.ticker, side="ask", price="0.43", self_trade_prevention_type=prevention
+    )
+
+    maker = await ada.order(own["order_id"])
+    ended = (told["fill_count"], told["remaining_count"], maker["status"])
+    if prevention == "taker_at_cross":
+        assert ended == ("0.00", "0.00", "resting")
+    else:
+        assert ended == ("0.00", "3.00", "canceled")
+
+
+REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
+    "unknown market": ({"ticker": "KXNO-1"}, 404, "market_not_found"),
+    "wrong shard": ({"exchange_index": 2}, 404, "market_not_found"),
+    "off the grid": ({"price": "0.305"}, 400, "invalid_price"),
+    "no price": ({"price": "1.00"}, 400, "invalid_price"),
+    "number for text": ({"count": 3}, 400, "bad_request"),
+    "nothing": ({"count": "0"}, 400, "invalid_order_size"),
+    "word": ({"side": "yes"}, 400, "invalid_parameters"),
+    "missing": ({"price": None}, 400, "bad_request"),
+    "too dear": ({"count": "1000"}, 400, "insufficient_balance"),
+    "crossing": ({"post_only": True, "price": "0.45"}, 400, "invalid_order"),
+    "reducing": ({"reduce_only": True}, 400, "invalid_order"),
+    "nothing to reduce": (
+        {"reduce_only": True, "time_in_force": "immediate_or_cancel"},
+        400,
+        "invalid_order",
+    ),
+    "not filled": (
+        {"time_in_force": "fill_or_kill"},
+        400,
+        "fill_or_kill_insufficient_resting_volume",
+    ),
+    "expired": ({"expiration_time": 1}, 400, "invalid_parameters"),
+    "used id": ({"client_order_id": "used"}, 409, "order_already_exists"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+async def test_refused(ada: Trader, exchange: Exchange, market: MarketEntry, why: str) -> None:
+    """Orders that cannot be are refused by the exchange's codes, and leave nothing behind."""
+    given, status, code = REFUSED[why]
+    used = await ada.place(ticker=market.ticker, client_order_id="used")
+    await ada.ask("DELETE", f"{ORDERS}/{used['order_id']}")
+    before = exchange.desk.truth(ada.member)
+
+    refused = await ada.refused("POST", ORDERS, {**an_order(market.ticker), **given})
+
+    assert refused[:2] == (status, code)
+    assert exchange.desk.truth(ada.member) == before
+
+
+async def test_number_for_text_in_words(ada: Trader, market: MarketEntry) -> None:
+    """A number where a text belongs is refused in the words of the exchange's decoder."""
+    refused = await ada.refused("POST", ORDERS, an_order(market.ticker, count=3))
+
+    words = (
+        "json: cannot unmarshal number into Go struct field CreateOrderV2Request.count "
+        "of type string"
+    )
+    assert refused == (400, "bad_request", words)
+
+
+async def test_cancel_is_looked_for_on_one_shard(ada: Trader, exchange: Exchange) -> None:
+    """On another shard than the first an order is found by its market, or its shard, only."""
+    market = a_market(exchange, "KXFAR-26-A", exchange_index=2)
+    exchange.ledger.bank.transfer(ada.member, 10_000_000, to_shard=2)
+    first = await ada.place(ticker=market.ticker)
+    second = await ada.place(ticker=market.ticker, exchange_index=2)
+
+    lost = await ada.refused("DELETE", f"{ORDERS}/{first['order_id']}")
+    elsewhere = await ada.refused("DELETE", f"{ORDERS}/{first['order_id']}", exchange_index=1)
+    found = await ada.ask("DELETE", f"{ORDERS}/{first['order_id']}", market_ticker=market.ticker)
+    pinned = await ada.ask("DELETE", f"{ORDERS}/{second['order_id']}", exchange_index=2)
+    again = await ada.refused("DELETE", f"{ORDERS}/{second['order_id']}", exchange_index=2)
+
+    assert lost == elsewhere == again == (404, "not_found", None)
+    assert [(s, told["reduced_by"]) for s, told in (found, pinned)] == [(200, "3.00")] * 2
+
+
+async def test_amend(ada: Trader, bob: Trader, market: MarketEntry) -> None:
+    """A new price goes behind, a smaller size keeps its place, and a crossing one trades."""
+    first = await ada.place(ticker=market.ticker, side="ask", price="0.43")
+    await bob.place(ticker=market.ticker, side="ask", price="0.43")
+    path = f"{ORDERS}/{first['order_id']}/amend"
+    small = {"ticker": market.ticker, "side": "ask", "price": "0.43", "count": "2"}
+
+    wrong = [
+        (await ada.refused("POST", path, {**small, **other}))[:2]
+        for other in ({"side": "bid"}, {"ticker": "KXNO-1"}, {"client_order_id": "x"})
+    ]
+    smaller = await ada.ask("POST", path, small)
+    crossing = await ada.ask("POST", path, {**small, "price": "0.40"})
+    gone = await ada.refused("POST", path, small)
+
+    assert (smaller[0], smaller[1]["remaining_count"]) == (200, "2.00")
+    assert (crossing[1]["fill_count"], crossing[1]["average_fill_price"]) == ("2.00", "0.4000")
+    assert wrong == [
+        (400, "order_side_mismatch"),
+        (404, "market_not_found"),
+        (400, "order_id_and_client_order_id_mismatch"),
+    ]
+    assert gone == (404, "not_found", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "left", "status"),
+    [
+        ({"reduce_by": "1"}, "2.00", "resting"),
+        ({"reduce_to": "0.50"}, "0.50", "resting"),
+        ({"reduce_by": "9"}, "0.00", "canceled"),
+        ({"reduce_to": "0"}, "0.00", "canceled"),
+    ],
+)
+async def test_decrease(
+    ada: Trader, market: MarketEntry, body: dict[str, Any], left: str, status: str
+) -> None:
+    """Less of it rests; where nothing is left it is cancelled."""
+    placed = await ada.place(ticker=market.ticker)
+    path = f"{ORDERS}/{placed['order_id']}/decrease"
+
+    code, told = await ada.ask("POST", path, {**body, "market_ticker": market.ticker})
+
+    assert (code, told["remaining_count"]) == (200, left)
+    assert (await ada.order(placed["order_id"]))["status"] == status
+
+
+async def test_batches(ada: Trader, exchange: Exchange, market: MarketEntry) -> None:
+    """Each order of a batch stands or falls by itself; each is paid for."""
+    orders = [an_order(market.ticker), an_order("KXNO-1", client_order_id="no")]
+
+    status, created = await ada.ask("POST", f"{ORDERS}/batched", {"orders": orders})
+    good, bad = created["orders"]
+    cancels = [{"order_id": good["order_id"]}, {"order_id": "none"}]
+    _, cancelled = await ada.ask("DELETE", f"{ORDERS}/batched", {"orders": cancels})
+
+    assert (status, good["remaining_count"]) == (201, "3.00")
+    assert (bad["client_order_id"], bad["error"]["code"]) == ("no", "market_not_found")
+    assert [row["reduced_by"] for row in cancelled["orders"]] == ["3.00", "0.00"]
+    assert cancelled["orders"][1]["error"]["code"] == "not_found"
+    assert exchange.counters.tokens["write"] == 2 * 10 + 2 * 2
+
+
+async def test_cancel_all(ada: Trader, bob: Trader, market: MarketEntry) -> None:
+    """All of a member's resting orders go, and nobody else's."""
+    own = [await ada.place(ticker=market.ticker) for _ in range(3)]
+    other = await bob.place(ticker=market.ticker)
+
+    ended = await ada.ask("DELETE", ORDERS)
+
+    assert ended == (204, {})
+    assert {(await ada.order(o["order_id"]))["status"] for o in own} == {"canceled"}
+    assert (await bob.order(other["order_id"]))["status"] == "resting"
+
+
+async def test_pauses(ada: Trader, exchange: Exchange, market: MarketEntry) -> None:
+    """While trading is paused cancels pass and nothing else; while the exchange is, nothing."""
+    first, second = [await ada.place(ticker=market.ticker) for _ in range(2)]
+    exchange.reference.pause_trading()
+
+    create = await ada.refused("POST", ORDERS, an_order(market.ticker))
+    cancel = await ada.ask("DELETE", f"{ORDERS}/{first['order_id']}")
+    exchange.reference.pause_exchange()
+    nothing = await ada.refused("DELETE", f"{ORDERS}/{second['order_id']}")
+
+    assert create[:2] == (409, "trading_is_paused")
+    assert cancel[0] == 200
+    assert nothing[:2] == (409, "exchange_is_paused")
+
+
+async def test_scope(exchange: Exchange, client: httpx.AsyncClient, moment: Moment) -> None:
+    """A key that may only read writes nothing."""
+    reader = Trader(client, a_member(exchange, scopes=("read",)), moment)
+    market = a_market(exchange)
+
+    refused = await reader.refused("POST", ORDERS, an_order(market.ticker))
+
+    assert refused[:2] == (403, "permission_denied")
