@@ -9,8 +9,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from kalshi_gateway.kalshi.budget import Bucket
+from kalshi_gateway.kalshi.calls import Operation
 from kalshi_gateway.kalshi.client import Kalshi, http_client
-from kalshi_gateway.kalshi.errors import Unavailable
+from kalshi_gateway.kalshi.errors import NotSent, Unavailable
 from kalshi_gateway.kalshi.retries import Retries
 from kalshi_gateway.kalshi.signing import ApiKey, Signer
 
@@ -34,6 +36,7 @@ class Server:
         self.heads: list[list[str]] = []
         self.connections = 0
         self.hangs_up = False
+        self.silent = False
         self.port = 0
 
     @property
@@ -45,6 +48,8 @@ class Server:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 self.heads.append(head.decode().strip().split("\r\n"))
+                if self.silent:
+                    break
                 writer.write(self.answer)
                 await writer.drain()
                 if self.hangs_up:
@@ -97,6 +102,41 @@ async def test_connections_are_kept(kalshi: Kalshi, server: Server) -> None:
 
     assert len(server.heads) == 5
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "POST"])
+async def test_a_write_leaves_once(kalshi: Kalshi, server: Server, method: str) -> None:
+    """A kept connection that breaks under a write takes it along; nothing sends it again."""
+    await kalshi.market("T")
+    server.silent = True
+    operation = Operation("/portfolio/events/orders", Bucket.WRITE, method=method)
+
+    with pytest.raises(Unavailable) as failure:
+        await kalshi.once(operation, operation.path, cost=10, body=b"{}")
+
+    assert not isinstance(failure.value, NotSent)
+    assert [head[0].split(" ")[0] for head in server.heads] == ["GET", method]
+
+
+async def test_a_write_that_nobody_hears(http: httpx.AsyncClient) -> None:
+    """Where no connection comes about, nothing was sent, and that is known."""
+    nobody = Kalshi("http://127.0.0.1:1/trade-api/v2", http)
+
+    with pytest.raises(NotSent):
+        await nobody.once(Operation("/x", Bucket.WRITE, method="POST"), "/x", cost=10)
+
+
+async def test_a_body_has_the_type_it_was_given(kalshi: Kalshi, server: Server) -> None:
+    """No header is made up for a write that comes without it."""
+    operation = Operation("/x", Bucket.WRITE, method="POST")
+
+    await kalshi.once(operation, "/x", cost=10, body=b"{}")
+    await kalshi.once(operation, "/x", cost=10, headers=((b"content-type", b"a/b"),), body=b"{}")
+
+    said = [
+        [line for line in head if line.lower().startswith("content-type")] for head in server.heads
+    ]
+    assert said == [[], ["content-type: a/b"]]
 
 
 async def test_no_cookie_is_kept(kalshi: Kalshi, server: Server) -> None:

@@ -115,6 +115,10 @@ class Budget:
                 return cost
         return self._default_cost
 
+    def capacity(self, bucket: Bucket) -> int:
+        """The most that a bucket holds, as far as we know."""
+        return int(self._queues[bucket].level().capacity)
+
     async def spend(self, cost: int, bucket: Bucket, lane: Lane) -> None:
         """Wait for our turn, and pay."""
         await self._queues[bucket].spend(cost, lane)

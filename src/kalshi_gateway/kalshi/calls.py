@@ -4,9 +4,10 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import httpx
 import msgspec
@@ -23,7 +24,9 @@ from .errors import (
     KeyRejected,
     Nonsense,
     NotFound,
+    NotSent,
     RateLimited,
+    TurnMissed,
     Unavailable,
     from_response,
     is_html,
@@ -37,6 +40,8 @@ T = TypeVar("T")
 S = TypeVar("S", bound=Shape)
 
 DEADLINE = timedelta(seconds=10)
+#: A write whose turn has not come by then is not sent at all.
+TURN = timedelta(seconds=5)
 LARGEST_BODY = 64 * 2**20
 # What described the body on its way, and no longer does.
 IN_TRANSIT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
@@ -46,12 +51,15 @@ GRACE_S = 0.25
 PATIENCE_S = 1.0
 # Timers of uvloop go off up to this much early.
 TICK_S = 0.01
+# Failures before a single byte was on its way.
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 # A read that follows one's own write must not be answered by an older one.
 NEVER_SHARED = frozenset({Lane.CANCEL, Lane.ORDER})
 
 Instant = int | datetime
 Param = str | int | bool | datetime | Iterable[str] | None
 Observe = Callable[[str, str, float], None]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True)
@@ -64,12 +72,23 @@ class Operation:
     method: str = "GET"
 
 
+class Request(NamedTuple):
+    """What is sent: the target byte for byte, if it was given so; else the URL's own."""
+
+    url: httpx.URL
+    target: bytes | None = None
+    headers: Headers = ()
+    body: bytes = b""
+
+
 @dataclass(frozen=True)
 class Reply:
     """A whole body, and when the attempt that brought it was sent."""
 
     body: bytes
     asked_at: datetime
+    status: int = 200
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -114,6 +133,7 @@ class Caller:
         observe: Observe | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self._path = httpx.URL(self.base_url).path
         self.budget = budget or Budget()
         self.drift = drift or Drift()
         self.breaker = breaker or Breaker()
@@ -137,10 +157,48 @@ class Caller:
         *,
         lane: Lane = Lane.WAITING,
         deadline: timedelta | None = None,
+        headers: Headers = (),
     ) -> Reply:
         """The answer to a path and its query as they stand, unread; errors carry the refusal."""
-        url = httpx.URL(self.base_url + target)
-        return await self._shared(operation, url, lambda reply: reply, lane, deadline)
+        request = self._request(target, headers)
+        return await self._shared(operation, request, lambda reply: reply, lane, deadline)
+
+    async def once(
+        self,
+        operation: Operation,
+        target: str,
+        *,
+        cost: int,
+        lane: Lane = Lane.ORDER,
+        headers: Headers = (),
+        body: bytes = b"",
+    ) -> Reply:
+        """The answer to a write, sent once and never again; errors carry the refusal.
+
+        `NotSent` says that nothing left; any other error without a refusal leaves open what the
+        exchange has done.
+        """
+        request = self._request(target, headers, body)
+        loop = asyncio.get_running_loop()
+        # A bucket may hold more than we know; whether it pays for this is for the exchange to say.
+        cost = min(cost, self.budget.capacity(operation.bucket))
+        hurried = lane is Lane.CANCEL  # and tried, however often the exchange has failed
+        if not hurried:
+            self.breaker.check()
+        turn_by = loop.time() + TURN.total_seconds()
+        try:
+            await self._wait_for_turn(operation, cost, lane, turn_by, None)
+        except DeadlineExceeded as error:
+            raise TurnMissed(str(error)) from error
+        try:
+            ends_at = loop.time() + DEADLINE.total_seconds()
+            return await self._attempt(operation, request, ends_at, guarded=not hurried)
+        except RateLimited:
+            self.budget.refused(operation.bucket)
+            raise
+        finally:
+            # Who reads after a write shares no read that began before it.
+            self._flights.forget_all()
 
     async def _page(
         self,
@@ -192,13 +250,19 @@ class Caller:
         deadline: timedelta | None,
     ) -> T:
         """The parsed answer; identical reads at the same time share one."""
-        url = httpx.URL(self.base_url + path, params=_query(params))
-        return await self._shared(operation, url, parse, lane, deadline)
+        request = Request(httpx.URL(self.base_url + path, params=_query(params)))
+        return await self._shared(operation, request, parse, lane, deadline)
+
+    def _request(self, target: str, headers: Headers, body: bytes = b"") -> Request:
+        """What is sent for a path and its query, which lead nowhere but to the exchange."""
+        url = httpx.URL(self.base_url + target)
+        exact = (self._path + target).encode("ascii")
+        return Request(url, exact, headers, body)
 
     async def _shared(
         self,
         operation: Operation,
-        url: httpx.URL,
+        request: Request,
         parse: Callable[[Reply], T],
         lane: Lane,
         deadline: timedelta | None,
@@ -207,14 +271,14 @@ class Caller:
         ends_at = loop.time() + (deadline or DEADLINE).total_seconds()
 
         async def call() -> T:
-            return parse(await self._send(operation, url, lane, ends_at))
+            return parse(await self._send(operation, request, lane, ends_at))
 
         if lane in NEVER_SHARED:
             return await call()
         while True:
             try:
                 async with asyncio.timeout_at(ends_at + GRACE_S):
-                    return await self._flights.share((operation.method, url, lane), call)
+                    return await self._flights.share((operation.method, request, lane), call)
             except TimeoutError as error:
                 raise DeadlineExceeded(f"{operation.path}: no time left") from error
             except DeadlineExceeded:
@@ -223,7 +287,7 @@ class Caller:
                     raise
 
     async def _send(
-        self, operation: Operation, url: httpx.URL, lane: Lane, ends_at: float
+        self, operation: Operation, request: Request, lane: Lane, ends_at: float
     ) -> Reply:
         """The one loop: wait for our turn, sign, send, name the failure, pause, again."""
         loop = asyncio.get_running_loop()
@@ -236,7 +300,7 @@ class Caller:
             self.breaker.check()
             await self._wait_for_turn(operation, cost, lane, ends_at, failure)
             try:
-                return await self._attempt(operation, url, ends_at)
+                return await self._attempt(operation, request, ends_at)
             except (Unavailable, RateLimited, KeyRejected) as error:
                 failure = error
             if loop.time() >= ends_at - TICK_S:
@@ -280,13 +344,15 @@ class Caller:
         """Whether the refusal was about our clock, which we have set right since."""
         return failure.code == "header_timestamp_expired" and attempt == 1
 
-    async def _attempt(self, operation: Operation, url: httpx.URL, ends_at: float) -> Reply:
+    async def _attempt(
+        self, operation: Operation, request: Request, ends_at: float, *, guarded: bool = True
+    ) -> Reply:
         """One request, its outcome named, counted and remembered by the breaker."""
-        with self.breaker.guard():
+        with self.breaker.guard() if guarded else nullcontext():
             started = time.perf_counter()
             outcome = "cancelled"
             try:
-                reply = await self._exchange(operation, url, ends_at)
+                reply = await self._exchange(operation, request, ends_at)
                 outcome = "ok"
             except KalshiError as error:
                 outcome = type(error).__name__
@@ -296,8 +362,14 @@ class Caller:
                     self.observe(operation.path, outcome, time.perf_counter() - started)
             return reply
 
-    async def _exchange(self, operation: Operation, url: httpx.URL, ends_at: float) -> Reply:
-        request = self._http.build_request(operation.method, url)
+    async def _exchange(self, operation: Operation, asked: Request, ends_at: float) -> Reply:
+        request = self._http.build_request(
+            operation.method,
+            asked.url,
+            headers=asked.headers,
+            content=asked.body,
+            extensions={} if asked.target is None else {"target": asked.target},
+        )
         sent_at = datetime.now(UTC)
         started = time.perf_counter()
         try:
@@ -313,6 +385,8 @@ class Caller:
             if waited_s < PATIENCE_S:
                 raise DeadlineExceeded(f"{operation.path}: no answer in time") from None
             raise Unavailable(f"no answer within {waited_s:.1f} s") from None
+        except UNSENT as error:
+            raise NotSent(f"the exchange cannot be reached: {type(error).__name__}") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise Unavailable(f"the exchange cannot be reached: {type(error).__name__}") from error
         self._learn_time(response, sent_at, round_trip_s)
@@ -342,7 +416,9 @@ def _reply(operation: Operation, response: httpx.Response, sent_at: datetime) ->
         raise from_response(response)
     if is_html(response):
         raise Unavailable(f"{status} with a page instead of data", status=status)
-    return Reply(response.content, sent_at - _age(response))
+    media_type = response.headers.get("content-type", "application/json")
+    as_of = sent_at - _age(response)
+    return Reply(response.content, as_of, response.status_code, media_type)
 
 
 def _is_object(response: httpx.Response) -> bool:

@@ -36,7 +36,15 @@ class Unavailable(KalshiError):
         self.retry_after_s = retry_after_s
 
 
-class BreakerOpen(Unavailable):
+class NotSent(Unavailable):
+    """Nothing left for the exchange."""
+
+
+class TurnMissed(NotSent):
+    """The account's budget was spent for too long."""
+
+
+class BreakerOpen(NotSent):
     """The exchange failed too often; we did not ask."""
 
 

@@ -43,6 +43,10 @@ class Flights:
         """Who asks from now on shares no call that began before; those aboard get its outcome."""
         self._flights.pop(key, None)
 
+    def forget_all(self) -> None:
+        """The same of all calls under way."""
+        self._flights.clear()
+
     def _landed(self, key: Hashable, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
