@@ -38,11 +38,13 @@ from .dependencies import Resources, only_known_parameters
 from .doors import dashboard_router as dashboard_door
 from .doors import exchange_router as exchange_door
 from .doors.reads import Reads
+from .doors.writes import Writes
 from .exchange import router as exchange_router
 from .exchange.exchange import ExchangeWatch
 from .front import Front
 from .hot import Hot
 from .kalshi.client import http_client
+from .keys import keeping as keys
 from .keys.verifier import Verifier
 from .limits import Limits, LocalOnly
 from .markets import families_router as families
@@ -243,6 +245,16 @@ def opened(
                 failures=metrics.job_failures,
             )
             await stack.enter_async_context(beside(noting_watched, "watched accounts"))
+            reads = Reads(kalshi, vault, lines)
+            writes = Writes(
+                database,
+                vault,
+                lines,
+                reads,
+                refresher,
+                enabled=settings.kalshi_trading_enabled,
+            )
+            stack.push_async_callback(writes.settled)
             app.state.resources = Resources(
                 settings=settings,
                 database=database,
@@ -262,9 +274,17 @@ def opened(
                 ),
                 refresher=refresher,
                 profits=Profits(database),
-                reads=Reads(kalshi, vault, lines),
+                reads=reads,
+                writes=writes,
             )
             if settings.gateway_jobs:
+                forgetting = every(
+                    keys.FORGET_EVERY,
+                    partial(keys.forget_spent, database),
+                    "spent signatures",
+                    failures=metrics.job_failures,
+                )
+                await stack.enter_async_context(beside(forgetting, "spent signatures"))
                 learning = every(
                     upstream.LEARN_EVERY,
                     partial(upstream.learn, kalshi, signed=bool(settings.service_key)),

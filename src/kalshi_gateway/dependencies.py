@@ -24,6 +24,7 @@ from .credentials.keeping import Keeper
 from .credentials.vault import Vault
 from .doors.exchange import Guest
 from .doors.reads import Reads
+from .doors.writes import Writes
 from .errors import FieldError, Unprocessable
 from .exchange.exchange import ExchangeWatch
 from .kalshi.client import Kalshi
@@ -58,6 +59,7 @@ class Resources:
     refresher: Refresher
     profits: Profits
     reads: Reads
+    writes: Writes
 
 
 def _resources(connection: HTTPConnection) -> Resources:
@@ -119,6 +121,10 @@ async def _profits(connection: HTTPConnection) -> Profits:
 
 async def _reads(connection: HTTPConnection) -> Reads:
     return _resources(connection).reads
+
+
+async def _writes(connection: HTTPConnection) -> Writes:
+    return _resources(connection).writes
 
 
 async def _terms(
@@ -216,6 +222,7 @@ Database = Annotated[db.Database, Depends(_database)]
 Exchange = Annotated[ExchangeWatch, Depends(_exchange)]
 ExchangeGuest = Annotated[Guest | Flaw, Depends(_guest)]
 ExchangeReads = Annotated[Reads, Depends(_reads)]
+ExchangeWrites = Annotated[Writes, Depends(_writes)]
 KeyKeeper = Annotated[Keeper, Depends(_keeper)]
 KeyVault = Annotated[Vault, Depends(_vault)]
 MarketLookup = Annotated[Lookup, Depends(_lookup)]
@@ -227,9 +234,14 @@ Terms = Annotated[directives.Terms, Depends(_terms)]
 Upstream = Annotated[Kalshi, Depends(_kalshi)]
 
 
-async def _author(caller: Caller) -> Author:
+def written_by(caller: auth.Caller) -> Author:
+    """For the audit log: this caller, in the request under way."""
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     return Author(caller.name, caller.token_id, request_id)
+
+
+async def _author(caller: Caller) -> Author:
+    return written_by(caller)
 
 
 #: For the audit log: who writes, in which request.

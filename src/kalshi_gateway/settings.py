@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     kalshi_user_id: str = Field(
         "default", min_length=1, max_length=128, description="The user whose key that is."
     )
+    kalshi_trading_enabled: bool = Field(
+        False, description="Pass on what users write to the exchange: orders and all else."
+    )
     database_url: SecretStr | None = Field(
         None, description="postgresql://…; a Postgres of our own is started when this is absent."
     )

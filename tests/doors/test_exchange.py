@@ -178,13 +178,51 @@ async def test_identity_is_not_passed_on(
     assert "authorization" not in request.headers
 
 
+async def test_languages_are_told_apart(settings: Settings, database_url: str) -> None:
+    """`Accept-Language` goes on, and each language's answer is kept by itself."""
+    seen: list[str] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["accept-language"])
+        return httpx.Response(200, json={"said": seen[-1]})
+
+    app = create_app(settings, database_url=database_url, exchange=httpx.MockTransport(note))
+    asking = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.example")
+    async with app.router.lifespan_context(app), asking as client:
+        said = [
+            (await client.get(f"{PREFIX}/series", headers=headers)).json()["said"]
+            for headers in [{}, {"Accept-Language": "es"}, {"Accept-Language": "pt"}, {}] * 2
+        ]
+
+    assert said == ["en", "es", "pt", "en"] * 2
+    assert seen == ["en", "es", "pt"]
+
+
+async def test_compressed_for_who_takes_it(
+    client: httpx.AsyncClient, direct: httpx.AsyncClient
+) -> None:
+    """A client that takes gzip is given it, once made; the content is the same."""
+    path, plain = f"{PREFIX}/series", {"Accept-Encoding": "identity"}
+
+    zipped = [await client.get(path) for _ in range(2)]
+    unzipped = await client.get(path, headers=plain)
+
+    theirs = await direct.get(path)
+    assert [answer.headers["content-encoding"] for answer in zipped] == ["gzip", "gzip"]
+    assert "content-encoding" not in unzipped.headers
+    assert {answer.content for answer in (*zipped, unzipped)} == {theirs.content}
+    assert int(zipped[0].headers["content-length"]) < len(theirs.content) / 2
+
+
 # --- who may do what
 
 
 @pytest.mark.parametrize("operation", CLOSED, ids=lambda o: f"{o.method} {o.path}")
 def test_nobody_calls_what_is_not_public(operation: Operation) -> None:
     """Who shows nothing is refused all that the exchange refuses without a signature."""
-    assert door.refusal(operation, door.Guest(None, None)) is refusals.SIGNATURE_MISSING
+    assert (
+        door.refusal(operation, door.Guest(None, None), trading=True) is refusals.SIGNATURE_MISSING
+    )
 
 
 async def test_no_token(client: httpx.AsyncClient, exchange: Exchange) -> None:

@@ -8,7 +8,8 @@ from hashlib import sha256
 from typing import Literal
 from uuid import UUID
 
-Outcome = Literal["done", "refused", "failed"]
+#: `begun` is a write that leaves only now; another line tells what came of it.
+Outcome = Literal["begun", "done", "refused", "failed"]
 
 
 @dataclass(frozen=True)

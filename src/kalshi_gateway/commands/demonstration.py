@@ -50,6 +50,7 @@ async def demo(
             kalshi_api_key_id=key_id,
             kalshi_api_secret=SecretStr(pem),
             gateway_data_dir=folder,
+            kalshi_trading_enabled=True,
             gateway_auth="off",
             gateway_catalogue_refresh_seconds=5,
             gateway_price_refresh_seconds=10,

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from kalshi_gateway.auth import Caller
 from kalshi_gateway.directives import Terms
+from kalshi_gateway.kalshi.calls import Headers
 from kalshi_gateway.kalshi.errors import KalshiError, Refusal
+from kalshi_gateway.tokens.token import Scope
 
-from . import operations, refusals
+from . import refusals
 from .operations import Access, Operation
 from .reads import ANY_AGE, Given, Reads, Wish
 
@@ -16,8 +18,9 @@ STALE_ALLOWED = re.compile(
     rb"(?:\A|[\s,])(?:max-stale|stale-if-error)(?:\s*=\s*\"?(\d{1,9})\"?)?", re.IGNORECASE
 )
 
-NO_WRITES = "this gateway passes on no writes"
-NOT_SHOWN = "this gateway does not show the keys it signs with"
+NO_WRITES = "this gateway passes on no writes: KALSHI_TRADING_ENABLED is false"
+MAY_NOT_TRADE = "this key or token has not the scope trade"
+WITHHELD = "this gateway passes on what trades, and nothing of keys, funds and members"
 NO_USER = "this token is bound to no user"
 
 
@@ -32,23 +35,18 @@ class Guest(NamedTuple):
 async def answer(
     reads: Reads,
     guest: Guest,
-    method: str,
-    path: bytes,
-    query: bytes,
+    operation: Operation,
+    target: str,
+    languages: Headers,
     header: bytes | None,
 ) -> Given | Refusal:
-    """The exchange's answer to a request, or its refusal, or ours in its words.
+    """The exchange's answer to a read, or its refusal.
 
-    `path` lies below /trade-api/v2, not yet unescaped; `header` is `Cache-Control`.
+    `target` lies below /trade-api/v2, byte for byte as it came; `header` is `Cache-Control`.
     """
-    operation = operations.find(method, path)
-    if operation is None:
-        return refusals.NOT_FOUND
-    refused = refusal(operation, guest)
-    if refused is not None:
-        return refused
-    wish = Wish(operation.fresh_seconds, stale_seconds(header), Terms.said(header))
-    target = (path + b"?" + query if query else path).decode("latin-1")
+    wish = Wish(
+        operation.fresh_seconds, stale_seconds(header), Terms.said(header), headers=languages
+    )
     try:
         if operation.access is Access.PUBLIC or guest.user_id is None:
             return await reads.public(operation, target, wish)
@@ -59,16 +57,19 @@ async def answer(
         return error.refusal
 
 
-def refusal(operation: Operation, guest: Guest) -> Refusal | None:
-    """Why this caller may not call this operation; None if they may."""
+def refusal(operation: Operation, guest: Guest, *, trading: bool) -> Refusal | None:
+    """Why this guest may not call this operation; None if they may."""
     if operation.access is Access.PUBLIC:
         return None
     if guest.caller is None:
         return refusals.SIGNATURE_MISSING
-    if operation.access is Access.WRITE:
-        return refusals.forbidden(NO_WRITES)
     if operation.access is Access.WITHHELD:
-        return refusals.forbidden(NOT_SHOWN)
+        return refusals.forbidden(WITHHELD)
+    if operation.access is Access.WRITE:
+        if not trading:
+            return refusals.forbidden(NO_WRITES)
+        if not guest.caller.has(Scope.TRADE):
+            return refusals.forbidden(MAY_NOT_TRADE)
     return refusals.forbidden(NO_USER) if guest.user_id is None else None
 
 

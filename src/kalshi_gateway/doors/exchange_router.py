@@ -4,11 +4,18 @@ from fastapi import APIRouter, Response
 from starlette.requests import Request
 
 from kalshi_gateway.answers import Asked
-from kalshi_gateway.dependencies import ExchangeGuest, ExchangeReads
+from kalshi_gateway.dependencies import (
+    ExchangeGuest,
+    ExchangeReads,
+    ExchangeWrites,
+    written_by,
+)
 from kalshi_gateway.keys.signature import Flaw
 
-from . import answers, exchange, refusals
+from . import answers, exchange, headers, operations, refusals
+from .operations import Access
 from .reads import Given
+from .routing import Write
 
 PREFIX = b"/trade-api/v2"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -18,17 +25,36 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.api_route("/trade-api/v2/{path:path}", methods=METHODS)
-async def pass_on(request: Request, reads: ExchangeReads, guest: ExchangeGuest) -> Response:
+async def pass_on(
+    request: Request, reads: ExchangeReads, writes: ExchangeWrites, guest: ExchangeGuest
+) -> Response:
     """What the exchange answers to the same request."""
     if isinstance(guest, Flaw):
         return answers.refused(refusals.FLAWS[guest])
     scope = request.scope
+    path: bytes = scope["raw_path"].partition(b"?")[0].removeprefix(PREFIX)
+    query: bytes = scope["query_string"]
+    operation = operations.find(scope["method"], path)
+    if operation is None or not headers.can_be_sent(query):
+        return answers.refused(refusals.NOT_FOUND)
+    refused = exchange.refusal(operation, guest, trading=writes.enabled)
+    if refused is not None:
+        return answers.refused(refused)
+    if operation.access is Access.WRITE and guest.caller and guest.user_id:
+        passed = headers.end_to_end(scope["headers"])
+        write = Write(operation, path, query, passed, await request.body())
+        author = written_by(guest.caller)
+        sent = await writes.send(guest.user_id, write, author, guest.signature_sha256)
+        return answers.written(sent)
+    asked = Asked.of(scope)
     answered = await exchange.answer(
         reads,
         guest,
-        scope["method"],
-        scope["raw_path"].partition(b"?")[0].removeprefix(PREFIX),
-        scope["query_string"],
-        Asked.of(scope).directives,
+        operation,
+        (path + b"?" + query if query else path).decode("ascii"),
+        headers.of_answers(scope["headers"]),
+        asked.directives,
     )
-    return answers.given(answered) if isinstance(answered, Given) else answers.refused(answered)
+    if not isinstance(answered, Given):
+        return answers.refused(answered)
+    return await answers.zipped(answered) if asked.zipped else answers.given(answered)

@@ -7,6 +7,7 @@ learns it from the exchange.
 import re
 from enum import Enum
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from kalshi_gateway.kalshi.budget import Bucket
 
@@ -17,11 +18,13 @@ CATALOGUE = 15.0
 #: Fees, sports, weekly hours, targets; and what is settled and archived.
 REFERENCE = ARCHIVED = 60.0
 
-#: One part of a path. Tickers and ids need no escapes, and what has none is sent on as it was
-#: signed, letter for letter.
-PART = re.compile(rb"[A-Za-z0-9._~:@,+-]{1,200}")
+#: One part of a path as it is written: what needs no escape, and escapes.
+PART = re.compile(rb"(?:[A-Za-z0-9._~:@!$&'()*,;=+-]|%[0-9A-Fa-f]{2}){1,200}")
+#: What it may mean: no separator, nothing unseen, and no further escape, which somebody else on the
+#: way might read once more.
+MEANT = re.compile(r"[^/\\%?#\x00-\x20\x7f]{1,200}")
 #: These would lead elsewhere.
-DOTS = frozenset({b".", b".."})
+DOTS = frozenset({".", ".."})
 
 
 class Access(Enum):
@@ -29,8 +32,8 @@ class Access(Enum):
 
     PUBLIC = "public"  # everybody, as at the exchange
     PRIVATE = "private"  # a user reads what is theirs
-    WRITE = "write"
-    WITHHELD = "withheld"  # nobody: the answer is not for the gateway's users
+    WRITE = "write"  # a user trades
+    WITHHELD = "withheld"  # nobody: keys, money and members are for who holds the account
 
 
 class Operation(NamedTuple):
@@ -44,14 +47,25 @@ class Operation(NamedTuple):
 
 
 def find(method: str, raw_path: bytes) -> Operation | None:
-    """The operation at a path below /trade-api/v2; a path with escapes is none."""
-    parts = tuple(raw_path.split(b"/")[1:])
-    if not all(PART.fullmatch(part) and part not in DOTS for part in parts):
+    """The operation at a path below /trade-api/v2, by what its parts mean."""
+    parts = tuple(map(_meant, raw_path.split(b"/")[1:]))
+    if None in parts:
         return None
     for pattern, operation in _BY_LENGTH.get((method, len(parts)), ()):
-        if all(known in (b"{}", part) for known, part in zip(pattern, parts, strict=True)):
+        if all(known in ("{}", part) for known, part in zip(pattern, parts, strict=True)):
             return operation
     return None
+
+
+def _meant(part: bytes) -> str | None:
+    """A part of a path without its escapes; None if it would be read otherwise elsewhere."""
+    if not PART.fullmatch(part):
+        return None
+    try:
+        text = unquote_to_bytes(part).decode() if b"%" in part else part.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if MEANT.fullmatch(text) and text not in DOTS else None
 
 
 def _public(path: str, fresh_seconds: float = MOVING) -> Operation:
@@ -62,8 +76,8 @@ def _private(path: str, bucket: Bucket = Bucket.READ) -> Operation:
     return Operation("GET", path, Access.PRIVATE, bucket, MOVING)
 
 
-def _withheld(path: str) -> Operation:
-    return Operation("GET", path, Access.WITHHELD, Bucket.READ, 0.0)
+def _withheld(method: str, path: str) -> Operation:
+    return Operation(method, path, Access.WITHHELD, Bucket.READ, 0.0)
 
 
 def _write(method: str, path: str, bucket: Bucket = Bucket.WRITE) -> Operation:
@@ -73,15 +87,15 @@ def _write(method: str, path: str, bucket: Bucket = Bucket.WRITE) -> Operation:
 OPERATIONS = (
     # account
     _private("/account/limits"),
-    _write("POST", "/account/api_usage_level/upgrade"),
+    _withheld("POST", "/account/api_usage_level/upgrade"),
     _private("/account/api_usage_level/volume_progress"),
     _public("/account/endpoint_costs", REFERENCE),
     # api_keys
-    # Shows the ids of the real keys, which nobody here is to learn.
-    _withheld("/api_keys"),
-    _write("POST", "/api_keys", Bucket.READ),
-    _write("POST", "/api_keys/generate", Bucket.READ),
-    _write("DELETE", "/api_keys/{api_key}", Bucket.READ),
+    # Of the real keys nobody here is to learn, and nobody to make one that cannot be ended here.
+    _withheld("GET", "/api_keys"),
+    _withheld("POST", "/api_keys"),
+    _withheld("POST", "/api_keys/generate"),
+    _withheld("DELETE", "/api_keys/{api_key}"),
     # communications
     _private("/communications/id"),
     _private("/communications/block-trade-proposals"),
@@ -131,14 +145,14 @@ OPERATIONS = (
     _private("/fcm/fills"),
     _private("/fcm/orders"),
     _private("/fcm/subtraders"),
-    _write("POST", "/fcm/subtraders", Bucket.READ),
+    _withheld("POST", "/fcm/subtraders"),
     _private("/fcm/subtraders/event_contract_daily_cap"),
-    _write("PUT", "/fcm/subtraders/event_contract_daily_cap", Bucket.READ),
-    _write("DELETE", "/fcm/subtraders/event_contract_daily_cap", Bucket.READ),
+    _withheld("PUT", "/fcm/subtraders/event_contract_daily_cap"),
+    _withheld("DELETE", "/fcm/subtraders/event_contract_daily_cap"),
     _private("/fcm/subtraders/blocked_categories"),
-    _write("PUT", "/fcm/subtraders/blocked_categories", Bucket.READ),
+    _withheld("PUT", "/fcm/subtraders/blocked_categories"),
     _private("/fcm/positions"),
-    _write("POST", "/fcm/positions/transfers", Bucket.READ),
+    _withheld("POST", "/fcm/positions/transfers"),
     # historical
     _public("/historical/cutoff"),
     _public("/historical/markets/{ticker}/candlesticks", ARCHIVED),
@@ -192,14 +206,14 @@ OPERATIONS = (
     _write("PUT", "/portfolio/order_groups/{order_group_id}/trigger"),
     _write("PUT", "/portfolio/order_groups/{order_group_id}/limit"),
     _private("/portfolio/balance", Bucket.BALANCE),
-    _write("POST", "/portfolio/intra_exchange_instance_transfer", Bucket.READ),
+    _withheld("POST", "/portfolio/intra_exchange_instance_transfer"),
     _private("/portfolio/intra_exchange_instance_transfers"),
     _private("/portfolio/intra_exchange_instance_transfers/{transfer_id}"),
-    _write("POST", "/portfolio/subaccounts", Bucket.READ),
-    _write("POST", "/portfolio/subaccounts/transfer", Bucket.READ),
+    _withheld("POST", "/portfolio/subaccounts"),
+    _withheld("POST", "/portfolio/subaccounts/transfer"),
     _private("/portfolio/subaccounts/balances"),
     _private("/portfolio/subaccounts/transfers"),
-    _write("PUT", "/portfolio/subaccounts/netting", Bucket.READ),
+    _withheld("PUT", "/portfolio/subaccounts/netting"),
     _private("/portfolio/subaccounts/netting"),
     _private("/portfolio/positions"),
     _private("/portfolio/settlements"),
@@ -208,7 +222,7 @@ OPERATIONS = (
     _private("/portfolio/summary/total_resting_order_value"),
     _private("/portfolio/fills"),
     _private("/portfolio/target_balance_allocation"),
-    _write("POST", "/portfolio/target_balance_allocation", Bucket.READ),
+    _withheld("POST", "/portfolio/target_balance_allocation"),
     # search
     _public("/search/tags_by_categories", REFERENCE),
     _public("/search/filters_by_sport", REFERENCE),
@@ -225,12 +239,12 @@ OPERATIONS = (
 )
 
 
-def _by_length() -> dict[tuple[str, int], list[tuple[tuple[bytes, ...], Operation]]]:
+def _by_length() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Operation]]]:
     """Operations by method and number of parts, exact paths before patterns."""
-    table: dict[tuple[str, int], list[tuple[tuple[bytes, ...], Operation]]] = {}
+    table: dict[tuple[str, int], list[tuple[tuple[str, ...], Operation]]] = {}
     for operation in sorted(OPERATIONS, key=lambda operation: operation.path.count("{")):
         path = re.sub(r"\{[a-z_]+\}", "{}", operation.path)
-        pattern = tuple(path.encode().split(b"/")[1:])
+        pattern = tuple(path.split("/")[1:])
         table.setdefault((operation.method, len(pattern)), []).append((pattern, operation))
     return table
 

@@ -1,7 +1,9 @@
 """Answers of the exchange as they came: asked for once for all who want the same, and kept."""
 
+import asyncio
+import gzip
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +11,11 @@ from math import inf
 from typing import NamedTuple
 
 from kalshi_gateway.accounts.clients import Lines
+from kalshi_gateway.answers import GZIP_LEVEL
 from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.directives import NO_TERMS, NotCached, Terms
 from kalshi_gateway.freshness import Came, came_by
+from kalshi_gateway.kalshi.calls import Headers
 from kalshi_gateway.kalshi.calls import Operation as Call
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.errors import KalshiError, Rejected
@@ -21,7 +25,9 @@ from .operations import Operation
 
 #: All answers together take no more memory than this, and none more than a quarter of it.
 MOST_BYTES = 64 * 1024 * 1024
-#: What an answer takes besides its body, roughly.
+#: Compressing more than this would hold up all others.
+LARGE = 256 * 1024
+#: What an answer takes besides its body, and that compressed, roughly.
 OVERHEAD_BYTES = 1_000
 
 #: However old.
@@ -43,26 +49,49 @@ class Wish:
     stale_seconds: float = 0.0
     terms: Terms = NO_TERMS
     form: Form = as_it_came
+    headers: Headers = ()
 
 
-class Kept(NamedTuple):
+class Kept:
     """A body, and when it was asked for."""
 
-    body: bytes
-    as_of: datetime
-    asked_at: float  # monotonic
+    __slots__ = ("_zipped", "as_of", "asked_at", "body")
+
+    def __init__(self, body: bytes, as_of: datetime, asked_at: float) -> None:
+        self.body = body
+        self.as_of = as_of
+        self.asked_at = asked_at  # monotonic
+        self._zipped: asyncio.Future[bytes] | None = None
 
     @property
     def age_seconds(self) -> float:
         return time.monotonic() - self.asked_at
 
+    async def zipped(self) -> bytes:
+        """The body compressed, once for all who take it so; a large one beside the loop."""
+        if self._zipped is None:
+            loop = asyncio.get_running_loop()
+            if len(self.body) < LARGE:
+                self._zipped = loop.create_future()
+                self._zipped.set_result(_zip(self.body))
+            else:
+                self._zipped = loop.run_in_executor(None, _zip, self.body)
+        return await asyncio.shield(self._zipped)
+
 
 class Given(NamedTuple):
-    """A body, how old it is, and how we came by it."""
+    """An answer, and how we came by it."""
 
-    body: bytes
-    age_seconds: float
+    kept: Kept
     came: Came
+
+    @property
+    def body(self) -> bytes:
+        return self.kept.body
+
+    @property
+    def age_seconds(self) -> float:
+        return self.kept.age_seconds
 
 
 class Reads:
@@ -81,6 +110,8 @@ class Reads:
         self._taken_bytes = 0
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._flights = Flights()
+        #: How often each user has written: what is kept or asked for before counts no more.
+        self._writes: Counter[str] = Counter()
 
     async def public(self, operation: Operation, target: str, wish: Wish) -> Given:
         """What everybody may read; raises what asking raised where nothing kept will do."""
@@ -91,22 +122,27 @@ class Reads:
         signer = await self._vault.open(user_id)
         own = signer is self._vault.own_signer(user_id)
         line = self._lines.line(user_id, signer, own=own)
-        owner = (user_id, signer.key.key_id)
+        owner = (user_id, signer.key.key_id, self._writes[user_id])
         return await self._get(line.kalshi, owner, operation, target, wish)
+
+    def forget(self, user_id: str) -> None:
+        """This user has written: nothing asked for before now is given any more."""
+        self._writes[user_id] += 1
 
     async def _get(
         self, kalshi: Kalshi, owner: Hashable, operation: Operation, target: str, wish: Wish
     ) -> Given:
-        key = (owner, target, wish.form)
+        key = (owner, target, wish.form, wish.headers)
         kept = self._kept.get(key)
         if kept is not None and _will_do(kept, wish):
             self._kept.move_to_end(key)
-            return Given(kept.body, kept.age_seconds, "HIT")
+            return Given(kept, "HIT")
         wish.terms.allow_asking()
 
         async def ask() -> Kept:
             asked_at = time.monotonic()
-            reply = await kalshi.verbatim(Call(operation.path, operation.bucket), target)
+            call = Call(operation.path, operation.bucket)
+            reply = await kalshi.verbatim(call, target, headers=wish.headers)
             fresh = Kept(wish.form(reply.body), reply.asked_at, asked_at)
             self._keep(key, fresh)
             return fresh
@@ -116,8 +152,8 @@ class Reads:
         except KalshiError as error:
             if kept is None or isinstance(error, Rejected) or kept.age_seconds > wish.stale_seconds:
                 raise
-            return Given(kept.body, kept.age_seconds, "STALE")
-        return Given(fresh.body, fresh.age_seconds, came_by(wish.terms, known=kept is not None))
+            return Given(kept, "STALE")
+        return Given(fresh, came_by(wish.terms, known=kept is not None))
 
     def _keep(self, key: Hashable, fresh: Kept) -> None:
         self._drop(key)
@@ -144,4 +180,8 @@ def _will_do(kept: Kept, wish: Wish) -> bool:
 
 
 def _size(kept: Kept) -> int:
-    return len(kept.body) + OVERHEAD_BYTES
+    return len(kept.body) + len(kept.body) // 4 + OVERHEAD_BYTES
+
+
+def _zip(body: bytes) -> bytes:
+    return gzip.compress(body, GZIP_LEVEL, mtime=0)

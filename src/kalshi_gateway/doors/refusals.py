@@ -35,6 +35,9 @@ STATUSES = {
     "upstream_nonsense": 503,
 }
 
+#: We give up waiting for a write, and not the write.
+OVERDUE = "no answer in time: if this was a write, its outcome is unknown"
+
 #: The dashboard's words for what the exchange did.
 WENT_WRONG = {
     "upstream_key_rejected": "authentication failed",
@@ -57,6 +60,12 @@ def enveloped(status: int, code: str, message: str | None = None, details: str =
     """`{"error": {code, message, details?}}`, as most of the exchange's refusals are."""
     error = {"code": code, "message": message or code.replace("_", " ")}
     body = {"error": {**error, "details": details} if details else error}
+    return Refusal(status, JSON, to_json(body))
+
+
+def flat(status: int, code: str, details: str) -> Refusal:
+    """`{code, message, details}`, as the exchange refuses bodies that it cannot read."""
+    body = {"code": code, "message": code.replace("_", " "), "details": details}
     return Refusal(status, JSON, to_json(body))
 
 
@@ -89,7 +98,8 @@ def at_exchange(error: GatewayError) -> Refusal:
     status = STATUSES.get(error.code, error.status)
     code = CODES.get(status, error.code)
     message = code if status == 401 else None
-    return enveloped(status, code, message, error.detail)
+    details = OVERDUE if error.code == "timed_out" else error.detail
+    return enveloped(status, code, message, details)
 
 
 def at_dashboard(error: GatewayError) -> Refusal:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -13,6 +14,10 @@ from kalshi_gateway.tokens.revocations import REVOKED, heard_by_all
 
 from . import repository
 from .key import Kind, VirtualKey, new_pair
+
+#: A signature counts within ten seconds of its time; clocks of processes may differ.
+SPENT_FOR = timedelta(minutes=10)
+FORGET_EVERY = timedelta(minutes=1)
 
 
 async def create(
@@ -42,6 +47,12 @@ async def revoke(database: Database, key_id: UUID, author: Author) -> VirtualKey
             await audit.record(conn, _entry("key.revoke", key, author))
         await wait(key.id)
     return key
+
+
+async def forget_spent(database: Database) -> None:
+    """Forget signatures that no process takes any more."""
+    async with database.begin() as conn:
+        await repository.forget_spent(conn, SPENT_FOR)
 
 
 def _entry(action: str, key: VirtualKey, author: Author) -> Entry:

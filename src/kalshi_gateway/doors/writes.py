@@ -1,0 +1,187 @@
+"""Writes: each written down, sent once over the user's own line, and answered as it was answered.
+
+What was not sent is said not to have been. What was sent and not answered may have been done, and
+nobody here asks again: the client is told that its outcome is unknown.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+
+import structlog
+
+from kalshi_gateway.accounts.clients import Line, Lines
+from kalshi_gateway.accounts.refresh import Refresher
+from kalshi_gateway.audit import repository as audit
+from kalshi_gateway.audit.entry import Author, Entry, Outcome
+from kalshi_gateway.credentials.vault import Vault
+from kalshi_gateway.db import Database
+from kalshi_gateway.errors import GatewayError
+from kalshi_gateway.kalshi.budget import Lane
+from kalshi_gateway.kalshi.calls import Operation as Call
+from kalshi_gateway.kalshi.calls import Reply
+from kalshi_gateway.kalshi.errors import KalshiError, NotSent, Refusal, TurnMissed
+from kalshi_gateway.keys import repository as keys
+from kalshi_gateway.keys.signature import Flaw
+
+from . import refusals
+from .reads import Reads
+from .routing import DECREASE, Routing, Write, is_object, orders_in
+
+Details = Mapping[str, str | int | bool | None]
+
+log = structlog.get_logger(__name__)
+
+#: Of a body so much is kept in the audit log as it was; its digest is of all of it.
+MOST_WRITTEN_DOWN = 2_000
+
+NOT_JSON = "the body is not a JSON object"
+MISSED = "the account's budget did not allow it in time; nothing was sent"
+UNSENT = "the exchange cannot be reached; nothing was sent"
+UNKNOWN = "the exchange has not answered, and may have done it: the outcome is unknown"
+
+
+class Writes:
+    """Sends what users write, if it may be written at all."""
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        lines: Lines,
+        reads: Reads,
+        refresher: Refresher,
+        *,
+        enabled: bool,
+    ) -> None:
+        self.enabled = enabled
+        self._database = database
+        self._vault = vault
+        self._lines = lines
+        self._reads = reads
+        self._refresher = refresher
+        self._routing = Routing()
+        self._under_way: set[asyncio.Task[Reply | Refusal]] = set()
+
+    async def send(
+        self, user_id: str, write: Write, author: Author, signature_sha256: bytes | None
+    ) -> Reply | Refusal:
+        """The exchange's answer to this user's write, or why there is none.
+
+        Raises before anything has left where the write cannot be written down, or signed.
+        """
+        if write.body and not is_object(write.body):
+            return refusals.flat(400, "bad_request", NOT_JSON)
+        signer = await self._vault.open(user_id)
+        line = self._lines.line(user_id, signer, own=signer is self._vault.own_signer(user_id))
+        entry = Entry("exchange.write", author, user_id, _target(write), "begun", _details(write))
+        begun = await self._begin(entry, signature_sha256)
+        if begun is None:
+            return refusals.FLAWS[Flaw.SIGNATURE_SPENT]
+        # Whoever gives up waiting does not call back what has left: it goes on, and is noted.
+        task = asyncio.create_task(self._carried_out(line, write, entry, begun), name="write")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def settled(self) -> None:
+        """Wait for what is under way; each ends by its own deadline."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _begin(self, entry: Entry, signature_sha256: bytes | None) -> int | None:
+        """The number of the line that says what is about to be sent; None if it was sent before.
+
+        Of requests with one signature, in whatever processes, one commits.
+        """
+        async with self._database.begin() as conn:
+            if signature_sha256 is not None and not await keys.spend(conn, signature_sha256):
+                return None
+            return (await audit.record(conn, entry)).seq
+
+    async def _carried_out(
+        self, line: Line, write: Write, entry: Entry, begun: int
+    ) -> Reply | Refusal:
+        user_id = str(entry.user_id)
+        try:
+            answer = await self._sent(line, user_id, write)
+        finally:
+            # What was asked for before this shows the time before it.
+            self._reads.forget(user_id)
+        await self._note(answer, entry, begun)
+        return answer
+
+    async def _sent(self, line: Line, user_id: str, write: Write) -> Reply | Refusal:
+        operation = write.operation
+        call = Call(operation.path, operation.bucket, method=operation.method)
+        cost = line.kalshi.budget.cost(operation.method, operation.path) * orders_in(write)
+        try:
+            routed = await self._routing.completed(line.kalshi, user_id, write)
+            reply = await line.kalshi.once(
+                call,
+                routed.target,
+                cost=cost,
+                lane=Lane.CANCEL if _takes_back(write) else Lane.ORDER,
+                headers=routed.headers,
+                body=routed.body,
+            )
+        except KalshiError as error:
+            return _told(error)
+        self._routing.learn(user_id, write, reply.body)
+        return reply
+
+    async def _note(self, answer: Reply | Refusal, entry: Entry, begun: int) -> None:
+        """Write down what came of it; it has happened, so nothing here may hide it."""
+        details: Details = {"begun": begun, "status": answer.status, "told": _words(answer)}
+        try:
+            async with self._database.begin() as conn:
+                await audit.record(conn, replace(entry, outcome=_outcome(answer), details=details))
+            await self._refresher.invalidate(str(entry.user_id))
+        except GatewayError as error:
+            log.error(
+                "outcome of a write not noted",
+                begun=begun,
+                status=answer.status,
+                why=error.code,
+            )
+
+
+def _takes_back(write: Write) -> bool:
+    """Whether it takes money off the table, which goes before all else."""
+    return write.operation.method == "DELETE" or write.kind == DECREASE
+
+
+def _told(error: KalshiError) -> Refusal:
+    """Why there is no answer, as the exchange would say it; its own refusals as they are."""
+    if error.refusal is not None:
+        return error.refusal
+    log.warning("write not answered", why=type(error).__name__)
+    if isinstance(error, TurnMissed):
+        return refusals.enveloped(429, "too_many_requests", details=MISSED)
+    if isinstance(error, NotSent):
+        return refusals.enveloped(503, "service_unavailable", details=UNSENT)
+    return refusals.enveloped(504, "gateway_timeout", details=UNKNOWN)
+
+
+def _outcome(answer: Reply | Refusal) -> Outcome:
+    if answer.status < 400:
+        return "done"
+    return "refused" if answer.status < 500 else "failed"
+
+
+def _target(write: Write) -> str:
+    return f"{write.operation.method} {write.path.decode('ascii')}"
+
+
+def _details(write: Write) -> Details:
+    return {
+        "query": write.query.decode("ascii"),
+        "body": write.body[:MOST_WRITTEN_DOWN].decode(errors="replace"),
+        "body_sha256": sha256(write.body).hexdigest(),
+    }
+
+
+def _words(answer: Reply | Refusal) -> str:
+    """The answer's beginning, which names the order."""
+    return answer.body[:MOST_WRITTEN_DOWN].decode(errors="replace")
