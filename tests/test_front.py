@@ -142,6 +142,25 @@ async def test_whatever_is_out_of_the_ordinary_goes_the_long_way(
     assert answer.status_code == status
 
 
+async def test_one_request_makes_an_answer_anew(
+    client: httpx.AsyncClient,
+    at_front: list[bytes],
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While that is under way all others are given the answer there is, and wait for nothing."""
+    monkeypatch.setattr(hot, "FRESH_SECONDS", 0.0)
+    async with database.driver() as conn, conn.transaction():
+        await conn.execute("LOCK TABLE series")  # so that it does not end
+        await client.get(SERIES)
+        assert at_front == []
+
+        meanwhile = [await client.get(SERIES) for _ in range(3)]
+
+        assert {answer.status_code for answer in meanwhile} == {200}
+        assert len(at_front) == 3
+
+
 async def test_a_revoked_token_gets_nothing_that_lies_ready(
     client: httpx.AsyncClient, at_front: list[bytes], app: FastAPI, secret: str
 ) -> None:

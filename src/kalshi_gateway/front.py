@@ -20,7 +20,7 @@ from .limits import LocalOnly
 from .metrics import Metrics
 from .rates import Headers, Rates, rate_key
 from .requests import CAME_AT, NOSNIFF, request_id
-from .shelf import Kept, Shelf
+from .shelf import Kept, Key, Shelf
 from .together import AWAITED, MAKES, Making, Together
 from .tokens.token import Scope as TokenScope
 
@@ -50,7 +50,7 @@ END = b"\r\n\r\n"
 
 
 class Front:
-    """Gives what `Hot` keeps, as long as it is fresh, or is about to have made."""
+    """Gives what `Hot` keeps, as long as it is fresh or made anew, or is about to have made."""
 
     def __init__(self, metrics: Metrics, rates: Rates, local_only: LocalOnly | None) -> None:
         #: What `Hot` keeps, and what it has made.
@@ -66,7 +66,7 @@ class Front:
         path, _, query = url.partition(b"?")
         key = (path.decode("latin-1"), query)
         kept = self._answers.get(key)
-        if kept is None or time.monotonic() - kept.answer.made_at >= hot.FRESH_SECONDS:
+        if kept is None or not self._is_young(key, kept):
             return None
         began = time.perf_counter()
         said = _ordinary(headers)
@@ -119,6 +119,12 @@ class Front:
         if kept is None or said is None:
             return None
         return self._given(kept, said, scope["client"], scope[CAME_AT])
+
+    def _is_young(self, key: Key, kept: Kept) -> bool:
+        age = time.monotonic() - kept.answer.made_at
+        if age < hot.FRESH_SECONDS:
+            return True
+        return age < hot.RENEWED_SECONDS and key in self.together.renewals
 
     def _given(
         self, kept: Kept, said: dict[bytes, bytes], client: Client, began: float

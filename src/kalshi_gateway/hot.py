@@ -59,7 +59,6 @@ class Hot:
         self._ready = Shelf(MOST_BYTES) if ready is None else ready
         self._momentary = Shelf(self._ready.most_bytes // PART_FOR_MOMENTARY)
         self._kept = self._ready.answers
-        self._renewing: dict[Key, asyncio.Task[None]] = {}
         self._together = Together() if together is None else together
         self._templates = Templates()
 
@@ -204,10 +203,11 @@ class Hot:
 
     def _renew(self, key: Key, scope: Scope) -> None:
         """Make it anew behind the answer; one at a time for each."""
-        if key not in self._renewing:
+        renewals = self._together.renewals
+        if key not in renewals:
             task = asyncio.create_task(self._renewed(key, dict(scope)), name="renewed answer")
-            self._renewing[key] = task
-            task.add_done_callback(lambda _: self._renewing.pop(key, None))
+            renewals[key] = task
+            task.add_done_callback(lambda _: renewals.pop(key, None))
 
     async def _renewed(self, key: Key, scope: Scope) -> None:
         before = self._kept.get(key)

@@ -51,6 +51,8 @@ class Together:
 
     def __init__(self) -> None:
         self._all: dict[tuple[Key, Terms], Making] = {}
+        #: What makes answers anew behind those that are given meanwhile.
+        self.renewals: dict[Key, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
         return len(self._all)
