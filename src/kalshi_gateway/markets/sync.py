@@ -21,14 +21,9 @@ from .walking import Fetch, Prepare, Progress, Scope, Walked, Walker
 log = structlog.get_logger(__name__)
 
 JOB = "catalogue"
-#: What a power cut takes from the catalogue is asked for again: its walks' cursors go with it. The
-#: search index takes many rows at once, and is put in order after each walk. And what was planned
-#: for an empty table is no plan for one that is filling.
-WRITER_SETTINGS = {
-    "synchronous_commit": "off",
-    "gin_pending_list_limit": "65536",
-    "plan_cache_mode": "force_custom_plan",
-}
+#: What a power cut takes from the catalogue is asked for again: its walks' cursors go with it. And
+#: what was planned for an empty table is no plan for one that is filling.
+WRITER_SETTINGS = {"synchronous_commit": "off", "plan_cache_mode": "force_custom_plan"}
 #: After so many changed rows the planner should look at the table anew.
 MANY_CHANGES = 10_000
 NIGHTLY = timedelta(hours=24)

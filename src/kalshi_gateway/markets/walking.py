@@ -1,6 +1,7 @@
 """One walk through pages of the exchange: resumed where it stopped, complete only at its end."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from .batch import Batch
 
 log = structlog.get_logger(__name__)
 
+#: Pages of one walk that may wait to be stored while the next one is read.
+WAITING_PAGES = 3
 #: A cursor older than this may have been forgotten by the exchange: start over.
 RESUMABLE_FOR = timedelta(minutes=30)
 
@@ -109,10 +112,10 @@ class Walker:
         return walked
 
     async def _pages(self, scope: Scope, cursor: str | None, walked: Walked) -> None:
-        """Three pages at a time are on their way: one asked for, one read, one stored."""
+        """Several pages at a time are on their way: one asked for, one read, some being stored."""
         been: set[str] = set() if cursor is None else {cursor}
         coming = asyncio.ensure_future(scope.fetch(cursor))
-        storing: asyncio.Future[None] | None = None
+        storing: deque[asyncio.Future[None]] = deque()
         try:
             while True:
                 page = await coming
@@ -130,19 +133,31 @@ class Walker:
                 if page.cursor is not None and batch.seen and walked.seen.issuperset(batch.seen):
                     raise Astray("the exchange began again at an earlier page")
                 walked.seen.update(batch.seen)
-                if storing is not None:
-                    await storing
-                storing = asyncio.ensure_future(self._store(scope, page, batch, walked))
+                while len(storing) >= WAITING_PAGES:
+                    await storing.popleft()
+                before = storing[-1] if storing else None
+                storing.append(
+                    asyncio.ensure_future(self._store(scope, page, batch, walked, before))
+                )
                 if page.cursor is None:
-                    await storing
+                    await storing[-1]
                     return
         finally:
             coming.cancel()
             # What was already being stored is stored; its own failure has been raised, or is
             # the lost connection that whoever comes next will meet.
-            await asyncio.gather(coming, *filter(None, [storing]), return_exceptions=True)
+            await asyncio.gather(coming, *storing, return_exceptions=True)
 
-    async def _store(self, scope: Scope, page: Page, batch: Batch, walked: Walked) -> None:
+    async def _store(
+        self,
+        scope: Scope,
+        page: Page,
+        batch: Batch,
+        walked: Walked,
+        before: asyncio.Future[None] | None,
+    ) -> None:
+        if before is not None:
+            await before  # raises if that page was not stored: this one must not be, either
         async with self._writing, self._conn.transaction():
             await batch.save(self._conn)
             await walks.advance(
