@@ -10,7 +10,11 @@ from datetime import UTC, datetime
 from kalshi_gateway.simulator.accounts import Member
 from kalshi_gateway.simulator.entries import MarketEntry
 from kalshi_gateway.simulator.exchange import Exchange
+from kalshi_gateway.simulator.ledger import shard_of
 from kalshi_gateway.simulator.serve import server
+
+#: What the member has on another shard, in millionths of a dollar.
+MOVED = 100_000_000
 
 
 class HandSet:
@@ -37,6 +41,7 @@ class Ground:
     exchange: Exchange
     member: Member
     open: MarketEntry
+    far: MarketEntry  # on another shard
     settled: MarketEntry
     archived: MarketEntry
     order_id: str  # of an order that rests
@@ -54,21 +59,30 @@ def an_exchange(clock: HandSet) -> Exchange:
 
 
 def trodden(exchange: Exchange, member: Member) -> Ground:
-    """The ground, after a member has traded, rested an order and been paid."""
+    """The ground, after a member has traded, rested an order, been paid and moved money."""
     desk, catalogue = exchange.desk, exchange.catalogue
-    first, second, *_ = (
-        entry
-        for entry in catalogue.created["open", 0].things
-        if entry.field("exchange_index") == 0
-        and entry.field("price_level_structure") == "linear_cent"
+    near, far = (
+        [e for e in quoted(exchange) if bool(shard_of(e)) is away] for away in (False, True)
     )
+    first, second = near[0], near[1]
     desk.trade(member, first.ticker, "bid", "0.50", "3")
     desk.trade(member, first.ticker, "ask", "0.60", "1")
     desk.trade(member, second.ticker, "ask", "0.40", "2.50")
     desk.settle(second.ticker, "no")
     resting = desk.rest(member, first.ticker, "bid", "0.01", "2")
+    exchange.ledger.bank.transfer(member, MOVED, to_shard=shard_of(far[0]))
     archived = catalogue.created["archived", 0].things[0]
-    return Ground(exchange, member, first, second, archived, resting.order_id)
+    return Ground(exchange, member, first, far[0], second, archived, resting.order_id)
+
+
+def quoted(exchange: Exchange) -> list[MarketEntry]:
+    """Open markets in whole cents with a bid and an ask."""
+    return [
+        entry
+        for entry in exchange.catalogue.created["open", 0].things
+        if entry.field("price_level_structure") == "linear_cent"
+        and "0.00" not in (entry.field("yes_bid_size_fp"), entry.field("yes_ask_size_fp"))
+    ]
 
 
 @asynccontextmanager

@@ -21,14 +21,14 @@ SALTED = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.
 class Signed(httpx.Auth):
     """Signs each request (docs.kalshi.com/getting_started/api_keys)."""
 
-    def __init__(self, side: Side) -> None:
-        self.key_id = side.key_id
+    def __init__(self, side: Side, at_ms: int | None = None) -> None:
+        self.key_id, self.at_ms = side.key_id, at_ms
         key = serialization.load_pem_private_key(side.private_key.encode(), password=None)
         assert isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey)
         self.key = key
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        timestamp = str(int(time.time() * 1000))
+        timestamp = str(self.at_ms or int(time.time() * 1000))
         path = request.url.raw_path.partition(b"?")[0]
         text = timestamp.encode() + request.method.encode() + path
         request.headers["KALSHI-ACCESS-KEY"] = self.key_id
@@ -103,3 +103,32 @@ async def test_the_same_bytes(
 
 def told(response: httpx.Response) -> tuple[int, str, bytes]:
     return response.status_code, response.headers["content-type"], response.content
+
+
+async def test_two_orders_in_one_millisecond(
+    at_gateway: Side, asked: Ground, kind: KeyKind
+) -> None:
+    """RSA signs each anew, so both are placed; Ed25519 signs both alike, and one is refused."""
+    one_moment = Signed(at_gateway, int(time.time() * 1000))
+    before = len(asked.member.orders.now)
+
+    async with httpx.AsyncClient(base_url=at_gateway.host, auth=one_moment) as client:
+        placed = [
+            await client.post("/portfolio/events/orders", json=an_order(asked, price))
+            for price in ("0.0100", "0.0200")
+        ]
+
+    statuses = {"rsa": [201, 201], "ed25519": [201, 401]}[kind]
+    assert [response.status_code for response in placed] == statuses
+    assert len(asked.member.orders.now) == before + statuses.count(201)
+
+
+def an_order(asked: Ground, price: str) -> dict[str, str]:
+    return {
+        "ticker": asked.open.ticker,
+        "side": "bid",
+        "count": "1.00",
+        "price": price,
+        "time_in_force": "good_till_canceled",
+        "self_trade_prevention_type": "taker_at_cross",
+    }
