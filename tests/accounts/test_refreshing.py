@@ -411,6 +411,33 @@ async def test_long_lists_go_on_where_they_stopped(
     assert last["meta"]["complete"] is True
 
 
+async def test_rows_that_came_before_the_rest_failed(
+    users: Users, exchange: Exchange, moment: Moment
+) -> None:
+    """Pages stored by a refresh that then fails count in what is made of the ledger."""
+    ada = await users.admit()
+    users.trade(ada, MARKET, "bid", "0.4000", "1.00")
+    moment.move(seconds=5)
+    before = await users.get(ada, "pnl")
+    for _ in range(4):
+        users.trade(ada, MARKET, "bid", "0.4000", "1.00")
+    moment.move(seconds=5)
+    exchange.faults.half_page(path="/portfolio/fills", times=1)
+    slow = exchange.faults.hang(operation="GET /portfolio/settlements")
+
+    refreshing = asyncio.create_task(users.client.post(f"{ada.path}/account/refresh"))
+    while len((await users.get(ada, "fills"))["fills"]) == 1:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    exchange.faults.remove(slow)
+    exchange.faults.status(500, path="/portfolio/settlements")
+    exchange.faults.release()
+    failed = await refreshing
+    after = await users.get(ada, "pnl")
+
+    assert failed.status_code == 503
+    assert after["totals"]["fees_paid"] > before["totals"]["fees_paid"]
+
+
 async def test_resting_order_that_ended(users: Users, exchange: Exchange, moment: Moment) -> None:
     """An old order that rests no more is asked for by its name."""
     ada = await users.admit()

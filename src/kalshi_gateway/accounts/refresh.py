@@ -241,7 +241,8 @@ class Refresher:
         async def flush(harvest: Harvest) -> None:
             async with self.database.driver() as conn, conn.transaction():
                 await self._hold(conn, turn)
-                await storing.save(conn, ledger_id, harvest)
+                if await storing.save(conn, ledger_id, harvest):
+                    await repository.note_rows(conn, turn.user_id)
 
         member = Member(
             turn.line.kalshi,

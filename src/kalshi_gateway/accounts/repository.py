@@ -206,6 +206,14 @@ async def use(conn: Driver, user_id: str, ledger_id: UUID) -> None:
     )
 
 
+async def note_rows(conn: Driver, user_id: str) -> None:
+    """Rows have come into the ledger, and the refresh goes on: what was counted of it is old."""
+    await conn.execute(
+        "UPDATE kalshi_account_cache SET ledger_version = ledger_version + 1 WHERE user_id = $1",
+        user_id,
+    )
+
+
 async def finish(
     conn: Driver, user_id: str, key: str, finished: Finished, *, due_in: timedelta, changed: bool
 ) -> None:
