@@ -55,11 +55,11 @@ from .markets.standing import Progress
 from .markets.sync import Sync
 from .markets.tiers import Tiers
 from .metrics import Metrics
+from .news import Listener
 from .rates import Rates
 from .readiness import Readiness
 from .requests import Bounded, Entrance
 from .settings import Settings, SettingsError, is_loopback
-from .tokens.revocations import Listener
 
 CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CORS_REQUEST_HEADERS = (
@@ -200,13 +200,11 @@ def opened(
             database = await stack.enter_async_context(Database.opened(database_url))
             gatekeeper = None
             verifier = front.rates.verifier = Verifier(database, hears=False)
-            believers: list[Gatekeeper | Verifier] = [verifier]
+            believers: dict[str, Gatekeeper | Verifier] = {"key": verifier}
             if settings.gateway_auth == "token":
                 gatekeeper = front.rates.gatekeeper = Gatekeeper(database, hears=False)
-                believers.append(gatekeeper)
-                listener = Listener(database_url, *believers)
-                await stack.enter_async_context(beside(listener.run(), "revocations"))
-            for believer in believers:
+                believers["token"] = gatekeeper
+            for believer in believers.values():
                 stack.push_async_callback(believer.note_last_uses)
                 noting = every(
                     auth.NOTE_USES_EVERY,
@@ -215,6 +213,8 @@ def opened(
                     failures=metrics.job_failures,
                 )
                 await stack.enter_async_context(beside(noting, "token uses"))
+            listener = Listener(database_url, believers)
+            await stack.enter_async_context(beside(listener.run(), "news"))
             http = await stack.enter_async_context(
                 http_client(settings.kalshi_base_url, transport=exchange)
             )
@@ -234,7 +234,12 @@ def opened(
             )
             lines = Lines(http, kalshi)
             refresher = Refresher(
-                database, vault, lines, kalshi, lookup, settings.account_refresh_every
+                database,
+                vault,
+                lines,
+                kalshi,
+                lookup,
+                settings.account_refresh_every,
             )
             await stack.enter_async_context(refresher.opened())
             watched = Watched(refresher)

@@ -7,22 +7,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
-from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from kalshi_gateway import news
 from kalshi_gateway.app import create_app
 from kalshi_gateway.audit import repository as audit
 from kalshi_gateway.audit.entry import Author
 from kalshi_gateway.auth import Gatekeeper, NotAuthenticated
 from kalshi_gateway.background import beside
 from kalshi_gateway.db import Database
+from kalshi_gateway.news import LISTENERS, Listener
 from kalshi_gateway.settings import Settings
-from kalshi_gateway.tokens import keeping, repository, revocations
-from kalshi_gateway.tokens.revocations import LISTENERS, Listener
+from kalshi_gateway.tokens import keeping, repository
 from kalshi_gateway.tokens.token import Token
 
 ADA = Author("ada")
@@ -53,7 +53,7 @@ class Hearing(Gatekeeper):
 
 @asynccontextmanager
 async def listening(url: str, gatekeeper: Hearing) -> AsyncIterator[None]:
-    async with beside(Listener(url, gatekeeper).run(), "listener"):
+    async with beside(Listener(url, {"token": gatekeeper}).run(), "listener"):
         await gatekeeper.until(hears=True)
         yield
 
@@ -158,7 +158,7 @@ async def test_ear_lost(database: Database, database_url: str) -> None:
         async with database.driver() as conn:
             await conn.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE application_name = 'kalshi-gateway tokens' "
+                "WHERE application_name = 'kalshi-gateway news' "
                 "AND datname = current_database()"
             )
         await gatekeeper.until(hears=False)
@@ -188,7 +188,7 @@ async def test_asked_while_it_was_revoked(
         if len(questions) == 1:
             async with database.begin() as other:
                 await repository.revoke(other, str(token.id))
-            gatekeeper.forget(token.id)
+            gatekeeper.forget(str(token.id))
         return found
 
     monkeypatch.setattr(repository, "find", late)
@@ -202,7 +202,7 @@ async def test_one_that_does_not_answer(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that says nothing is waited for until it believes no longer, and no longer."""
-    monkeypatch.setattr(revocations, "FRESH_FOR", timedelta(milliseconds=200))
+    monkeypatch.setattr(news, "FRESH_FOR", timedelta(milliseconds=200))
     token, _ = await a_token(database)
     silent = await asyncpg.connect(database_url)
     await silent.execute("SELECT pg_advisory_lock_shared($1)", LISTENERS)
@@ -211,39 +211,6 @@ async def test_one_that_does_not_answer(
     silent.terminate()
 
     assert [one.id for one in revoked] == [token.id]
-
-
-async def test_one_that_goes_is_not_waited_for(database: Database, database_url: str) -> None:
-    """A process that ends while it is waited for is not missed."""
-    silent = await asyncpg.connect(database_url)
-    await silent.execute("SELECT pg_advisory_lock_shared($1)", LISTENERS)
-
-    async with database.driver() as driver, revocations.heard_by_all(driver) as wait:
-        waiting = asyncio.create_task(wait(uuid4()))
-        await asyncio.sleep(0)
-        await silent.close()
-
-        assert await waiting is True
-
-
-async def test_others_words_do_not_count(database: Database, database_url: str) -> None:
-    """A word about another token is not the one that is waited for."""
-    listener = await asyncpg.connect(database_url)
-    await listener.execute("SELECT pg_advisory_lock_shared($1)", LISTENERS)
-    mine, other = uuid4(), uuid4()
-
-    async def say(token_id: UUID) -> None:
-        word = f"{token_id} {listener.get_server_pid()}"
-        await listener.execute("SELECT pg_notify($1, $2)", revocations.HEARD, word)
-
-    async with database.driver() as driver, revocations.heard_by_all(driver) as wait:
-        waiting = asyncio.create_task(wait(mine))
-        await say(other)
-        done, _ = await asyncio.wait([waiting], timeout=0.3)
-        assert not done
-        await say(mine)
-        assert await waiting is True
-    await listener.close()
 
 
 async def test_written_down(database: Database) -> None:

@@ -5,12 +5,10 @@ from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
-
+from kalshi_gateway import news
 from kalshi_gateway.audit import repository as audit
 from kalshi_gateway.audit.entry import Author, Entry
 from kalshi_gateway.db import Database
-from kalshi_gateway.tokens.revocations import REVOKED, heard_by_all
 
 from . import repository
 from .key import Kind, VirtualKey, new_pair
@@ -38,14 +36,13 @@ async def create(
 
 async def revoke(database: Database, key_id: UUID, author: Author) -> VirtualKey | None:
     """End a key everywhere: when this returns, no process takes its signatures any more."""
-    async with database.driver() as driver, heard_by_all(driver) as wait:
-        async with database.begin() as conn:
-            key = await repository.revoke(conn, key_id)
-            if key is None:
-                return None
-            await conn.execute(select(func.pg_notify(REVOKED, str(key.id))))
-            await audit.record(conn, _entry("key.revoke", key, author))
-        await wait(key.id)
+    async with database.begin() as conn:
+        key = await repository.revoke(conn, key_id)
+        if key is None:
+            return None
+        await news.tell(conn, "key", key.id)
+        await audit.record(conn, _entry("key.revoke", key, author))
+    await news.heard_by_all(database)
     return key
 
 

@@ -14,8 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalshi_gateway.db import Database, DatabaseUnavailable
-
-from .revocations import FRESH_FOR
+from kalshi_gateway.news import FRESH_FOR
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +57,7 @@ class Known(Generic[Row, Made]):
 class Believer(ABC, Generic[Shown, Row, Made]):
     """Knows rows by what callers show, and asks the database again every other second.
 
-    It hears of revoked ones at once (`revocations.py`); while it would not, it believes in none
+    It hears of revoked ones at once (`news.py`); while it would not, it believes in none
     without asking.
     """
 
@@ -95,14 +94,14 @@ class Believer(ABC, Generic[Shown, Row, Made]):
         known = self._fresh(shown) or await self._asked(shown)
         return None if known is None or time.time() >= known.expires_at else known
 
-    def forget(self, row_id: UUID | None) -> None:
-        """Ask again about a row, which was revoked, or about all, one of which may have been."""
+    def forget(self, name: str | None) -> None:
+        """Ask again about the row of that id, which was revoked, or about all of them."""
         self._forgotten += 1  # what is being read now may be older than this
         stale = time.monotonic() - self.fresh_for.total_seconds()
         for known in self._known.values():
-            if row_id is None:
+            if name is None:
                 known.asked_at = min(known.asked_at, stale)
-            elif known.row.id == row_id:
+            elif str(known.row.id) == name:
                 known.asked_at = -inf  # not to be trusted without asking, either
 
     async def note_uses(self) -> None:

@@ -3,14 +3,12 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, select
-
+from kalshi_gateway import news
 from kalshi_gateway.audit import repository as audit
 from kalshi_gateway.audit.entry import Author, Entry
 from kalshi_gateway.db import Database
 
 from . import repository
-from .revocations import REVOKED, heard_by_all
 from .token import Scope, Token
 
 
@@ -41,14 +39,13 @@ async def create_first(database: Database, name: str, author: Author) -> str | N
 
 async def revoke(database: Database, id_or_name: str, author: Author) -> list[Token]:
     """End a token everywhere: when this returns, no process lets it in any more."""
-    async with database.driver() as driver, heard_by_all(driver) as wait:
-        async with database.begin() as conn:
-            revoked = await repository.revoke(conn, id_or_name)
-            for token in revoked:
-                await conn.execute(select(func.pg_notify(REVOKED, str(token.id))))
-                await audit.record(conn, _entry("token.revoke", token, author))
+    async with database.begin() as conn:
+        revoked = await repository.revoke(conn, id_or_name)
         for token in revoked:
-            await wait(token.id)
+            await news.tell(conn, "token", token.id)
+            await audit.record(conn, _entry("token.revoke", token, author))
+    if revoked:
+        await news.heard_by_all(database)
     return revoked
 
 
