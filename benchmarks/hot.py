@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from statistics import median
 import httpx
 import uvicorn
 import uvloop
+from pydantic import SecretStr
 
 from kalshi_gateway import embedded, migrate
 from kalshi_gateway.db import Database
@@ -35,6 +37,9 @@ from kalshi_gateway.tokens import repository as tokens
 CONNECTIONS = 32
 ROUNDS = 5
 MARKETS = 2_000
+USER, USER_PATH = "bench", "/kalshi/users/bench"
+#: Markets in which the user holds something.
+TRADED = 4
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -51,6 +56,8 @@ class Case:
 class Serving:
     pid: int
     port: int
+    #: Of the user whose account is asked for.
+    key: dict[str, str] | None
 
 
 def free_port() -> int:
@@ -61,7 +68,10 @@ def free_port() -> int:
 
 
 def gateway(url: str, port: int, ready: Connection) -> None:
-    """A child process: the gateway before a simulated exchange, its catalogue read."""
+    """A child process: the gateway before a simulated exchange, its catalogue read.
+
+    Its one member has traded a little, and the key is told with the process's id.
+    """
     from kalshi_gateway.app import create_app
     from kalshi_gateway.kalshi.client import http_client
     from kalshi_gateway.markets.sync import Sync
@@ -75,9 +85,17 @@ def gateway(url: str, port: int, ready: Connection) -> None:
         kalshi_base_url="http://127.0.0.1:1/trade-api/v2",
         gateway_jobs=False,
         gateway_requests_per_second=1_000_000,
+        gateway_encryption_keys=SecretStr(f"bench:{b64encode(bytes(32)).decode()}"),
     )
     made = Exchange.generated(MARKETS)
     made.limits.on = False
+    joined = made.desk.join(USER, deposit_cents=1_000_000)
+    for entry in [one for one in made.catalogue.markets.values() if one.filed == "open"][:TRADED]:
+        shard = entry.field("exchange_index") or 0
+        if shard:
+            made.ledger.bank.transfer(joined.member, 50_000_000, to_shard=shard)
+        made.ledger.trade(joined.member, entry, "bid", 5_000, 1_000)
+    key = {"api_key_id": joined.key_id, "private_key": joined.private_pem}
     transport = httpx.ASGITransport(create_exchange(made))
 
     async def run() -> None:
@@ -96,7 +114,7 @@ def gateway(url: str, port: int, ready: Connection) -> None:
             log_config=None,
             server_header=False,
         )
-        await serve_and_tell(config, ready)
+        await serve_and_tell(config, ready, key)
 
     uvloop.run(run())
 
@@ -137,12 +155,14 @@ def bare(bodies: dict[str, bytes], port: int, ready: Connection) -> None:
     uvloop.run(serve_and_tell(config, ready))
 
 
-async def serve_and_tell(config: uvicorn.Config, ready: Connection) -> None:
+async def serve_and_tell(
+    config: uvicorn.Config, ready: Connection, key: dict[str, str] | None = None
+) -> None:
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
         await asyncio.sleep(0.02)
-    ready.send(os.getpid())
+    ready.send((os.getpid(), key))
     await serving
 
 
@@ -158,7 +178,8 @@ def child(target: object, *arguments: object) -> Iterator[Serving]:
     process.start()
     theirs.close()
     try:
-        yield Serving(ours.recv(), port)
+        pid, key = ours.recv()
+        yield Serving(pid, port, key)
     finally:
         process.terminate()
         process.join()
@@ -231,7 +252,7 @@ def microseconds(serving: Serving, path: str, headers: dict[str, str], seconds: 
 async def prepared(url: str) -> str:
     await migrate.to_head(url)
     async with Database.opened(url) as database, database.begin() as conn:
-        _, secret = await tokens.create(conn, "bench", ["read"], "bench", None)
+        _, secret = await tokens.create(conn, "bench", ["read"], USER, None)
     return secret
 
 
@@ -239,10 +260,19 @@ def measure(url: str, seconds: float) -> None:
     shown = {"Authorization": f"Bearer {asyncio.run(prepared(url))}"}
     with child(gateway, url) as ours:
         base = f"http://127.0.0.1:{ours.port}"
+        put = httpx.put(
+            f"{base}{USER_PATH}/credentials", json=ours.key, headers=shown, trust_env=False
+        )
+        put.raise_for_status()
+        account = httpx.get(f"{base}{USER_PATH}/account", headers=shown, trust_env=False)
         page = httpx.get(f"{base}/kalshi/markets?limit=100", headers=shown, trust_env=False)
         ticker = page.json()["markets"][0]["ticker"]
         market = httpx.get(f"{base}/kalshi/markets/{ticker}", headers=shown, trust_env=False)
-        bodies = {"/market": market.content, "/page": page.content}
+        bodies = {
+            "/market": market.content,
+            "/page": page.content,
+            "/account": account.content,
+        }
         plain = {**shown, "Accept-Encoding": "identity"}
         cases = {
             f"one market, {len(market.content)} bytes": (
@@ -259,6 +289,16 @@ def measure(url: str, seconds: float) -> None:
                 "/kalshi/markets?limit=100",
                 plain,
                 "/page",
+            ),
+            f"one account, {len(account.content)} bytes": (
+                f"{USER_PATH}/account",
+                plain,
+                "/account",
+            ),
+            "the same account, 304": (
+                f"{USER_PATH}/account",
+                {**plain, "If-None-Match": account.headers["etag"]},
+                "/account",
             ),
         }
         with child(bare, bodies) as raw:

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import httpx
+import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from kalshi_gateway.front import Front
 from kalshi_gateway.protocol import CarefulProtocol
 
 
@@ -29,6 +31,21 @@ async def served(
         finally:
             server.should_exit = True
             await running
+
+
+def answered_at_front(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The URLs that are answered without the application, as that happens."""
+    answered: list[bytes] = []
+    answer = Front.answer
+
+    def told(self: Front, url: bytes, *rest: object) -> tuple[bytes, bytes] | None:
+        ready = answer(self, url, *rest)  # type: ignore[arg-type]
+        if ready is not None:
+            answered.append(url)
+        return ready
+
+    monkeypatch.setattr(Front, "answer", told)
+    return answered
 
 
 async def lets_in(app: FastAPI, client: httpx.AsyncClient) -> None:

@@ -10,11 +10,10 @@ from fastapi import FastAPI
 from kalshi_gateway import hot
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
-from kalshi_gateway.front import Front
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.tokens import repository as tokens
 from tests.markets.builders import a_series, note_all_walked, store
-from tests.serving import lets_in, served
+from tests.serving import answered_at_front, lets_in, served
 
 SERIES = "/kalshi/series"
 
@@ -46,17 +45,7 @@ async def secret(database: Database) -> str:
 @pytest.fixture
 async def at_front(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The URLs that were answered without the application."""
-    answered: list[bytes] = []
-    answer = Front.answer
-
-    def told(self: Front, url: bytes, *rest: object) -> tuple[bytes, bytes] | None:
-        ready = answer(self, url, *rest)  # type: ignore[arg-type]
-        if ready is not None:
-            answered.append(url)
-        return ready
-
-    monkeypatch.setattr(Front, "answer", told)
-    return answered
+    return answered_at_front(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -55,7 +55,7 @@ from .markets.standing import Progress
 from .markets.sync import Sync
 from .markets.tiers import Tiers
 from .metrics import Metrics
-from .news import Listener
+from .news import Listener, Roll
 from .rates import Rates
 from .readiness import Readiness
 from .requests import Bounded, Entrance
@@ -213,7 +213,7 @@ def opened(
                     failures=metrics.job_failures,
                 )
                 await stack.enter_async_context(beside(noting, "token uses"))
-            listener = Listener(database_url, believers)
+            listener = Listener(database_url, {"user": front.ready, **believers})
             await stack.enter_async_context(beside(listener.run(), "news"))
             http = await stack.enter_async_context(
                 http_client(settings.kalshi_base_url, transport=exchange)
@@ -239,6 +239,7 @@ def opened(
                 lines,
                 kalshi,
                 lookup,
+                Roll(database),
                 settings.account_refresh_every,
             )
             await stack.enter_async_context(refresher.opened())

@@ -69,8 +69,19 @@ class Caller:
 
     def speak_for(self, user_id: str) -> None:
         """Refuse to speak for anybody but the token's own user; an admin's speaks for all."""
-        if self.user_id is not None and self.user_id != user_id:
+        if not self.may_speak_for(user_id):
             raise WrongUser("This token speaks for another user.")
+
+    def may_speak_for(self, user_id: str) -> bool:
+        """Whether it is the token's own user, or the token an admin's."""
+        return self.user_id in (None, user_id)
+
+
+def may_read(caller: Caller | None, owner: str | None = None) -> bool:
+    """Whether who calls is known and may read: what is that user's own, if it is anybody's."""
+    if caller is None or not caller.has(Scope.READ):
+        return False
+    return owner is None or caller.may_speak_for(owner)
 
 
 #: Whoever calls while GATEWAY_AUTH=off; only this machine can.

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from . import hot
 from .answers import takes_gzip
-from .auth import LOCAL, Caller
+from .auth import LOCAL, Caller, may_read
 from .directives import taken_apart
 from .limits import LocalOnly
 from .metrics import Metrics
@@ -22,7 +22,6 @@ from .rates import Headers, Rates, rate_key
 from .requests import CAME_AT, NOSNIFF, request_id
 from .shelf import Kept, Key, Shelf
 from .together import AWAITED, MAKES, Making, Together
-from .tokens.token import Scope as TokenScope
 
 #: Address and port of who called.
 Client = tuple[str, int] | None
@@ -94,7 +93,7 @@ class Front:
         said, understood = _ordinary(scope["headers"]), taken_apart(scope["query_string"], None)
         if said is None or understood is None:
             return None
-        if not _may_read(self._caller(said)):
+        if not may_read(self._caller(said)):
             told = None if CAME_AT in scope else self._token_asked(said)
         else:
             query, terms = understood
@@ -124,14 +123,14 @@ class Front:
         age = time.monotonic() - kept.answer.made_at
         if age < hot.FRESH_SECONDS:
             return True
-        return age < hot.RENEWED_SECONDS and key in self.together.renewals
+        return age < hot.lasts_seconds(kept) and key in self.together.renewals
 
     def _given(
         self, kept: Kept, said: dict[bytes, bytes], client: Client, began: float
     ) -> Ready | None:
         """This answer, to a caller who may have it; counted."""
         caller = self._caller(said)
-        if not _may_read(caller):
+        if not may_read(caller, kept.owner):
             return None
         limits = b""
         if self.rates.on:
@@ -170,7 +169,3 @@ def _ordinary(headers: Headers) -> dict[bytes, bytes] | None:
     ):
         return None
     return said
-
-
-def _may_read(caller: Caller | None) -> bool:
-    return caller is not None and caller.has(TokenScope.READ)

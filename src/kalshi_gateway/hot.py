@@ -6,6 +6,9 @@ the exchange can make it, the last one is given, marked stale, with the reason.
 
 Clients may set terms (`directives.py`): then the answer is given again if it meets them. Those who
 ask the same at the same time, on the same terms, wait for one of them.
+
+What is a user's own is given again only to who may speak for that user, for no longer than a change
+of it takes to be heard of (`news.py`); it is never shared, and never given in place of another.
 """
 
 import asyncio
@@ -15,10 +18,11 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .answers import ANSWER, Answer, Asked
-from .auth import LOCAL, Gatekeeper
+from .auth import LOCAL, Gatekeeper, may_read
 from .directives import NO_TERMS, TERMS, NotCached, Terms, taken_apart
 from .errors import GatewayError
 from .kalshi.errors import KalshiError
+from .news import FRESH_FOR
 from .requests import ROUTE, Templates
 from .shelf import Kept, Key, Shelf
 from .together import AWAITED, MAKES, Making, Together
@@ -38,8 +42,11 @@ MOST_BYTES = 64 * 1024 * 1024
 PART_FOR_MOMENTARY = 4
 
 PREFIX = "/kalshi/"
-#: What lies here is another for each who asks: never kept, and never shared.
+#: What lies here is one user's own: never shared, and of it only this is kept.
 OWN = "/kalshi/users/"
+KEPT_OF_OWN = frozenset({"account", "positions", "fills", "orders", "settlements", "history"})
+#: It is given again while it is made anew for no longer than changes take to be heard of.
+OWN_SECONDS = FRESH_FOR.total_seconds()
 
 #: What a client is refused for who it is says nothing to those who ask the same.
 PERSONAL = frozenset({401, 403, 429})
@@ -76,11 +83,11 @@ class Hot:
             await self._not_at_hand(scope, receive, send)
             return
         asked = Asked.of(scope)
-        if asked.directives is not None or not _may_read(scope, asked):
+        if asked.directives is not None or not _may_read(scope, asked, kept.owner):
             await self._not_at_hand(scope, receive, send)
             return
         age = _age_seconds(kept)
-        if age >= RENEWED_SECONDS:
+        if age >= lasts_seconds(kept):
             await self._not_at_hand(scope, receive, send)
             return
         if age >= FRESH_SECONDS:
@@ -91,8 +98,11 @@ class Hot:
     async def _not_at_hand(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What cannot simply be given again: nothing is kept, or the client has terms."""
         asked = Asked.of(scope)
+        if scope["path"].startswith(OWN):
+            await self._own(scope, receive, send)
+            return
         understood = taken_apart(scope["query_string"], asked.directives)
-        if understood is None or scope["path"].startswith(OWN):
+        if understood is None:
             await self.app(scope, receive, send)
             return
         query, terms = understood
@@ -155,6 +165,20 @@ class Hot:
         finally:
             making.tell(None)
 
+    async def _own(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is a user's own, by its route; kept unless it has changed meanwhile."""
+        owner = _owner(scope["path"])
+        if owner is None:
+            await self.app(scope, receive, send)
+            return
+        with self._ready.reading(owner) as reading:
+            await self.app(scope, receive, send)
+            answer: Answer | None = scope.get(ANSWER)
+            if answer is None or answer.came != "HIT" or scope.get(TERMS) != NO_TERMS:
+                return
+            key = (scope["path"], scope["query_string"])
+            self._ready.put_own(key, answer, self._route(scope), reading)
+
     async def _made(
         self, key: Key, terms: Terms, scope: Scope, receive: Receive, send: Send
     ) -> None:
@@ -212,6 +236,9 @@ class Hot:
     async def _renewed(self, key: Key, scope: Scope) -> None:
         before = self._kept.get(key)
         try:
+            if scope["path"].startswith(OWN):
+                await self._own(scope, _nothing_more, _into_the_void)
+                return
             await self.app(scope, _nothing_more, _into_the_void)
         except (GatewayError, KalshiError) as error:
             # The one we have goes on until it is too old; then the client hears of this.
@@ -220,6 +247,11 @@ class Hot:
             log.exception("answer not renewed", path=key[0])
         else:
             self._keep(key, NO_TERMS, scope, before)
+
+
+def lasts_seconds(kept: Kept) -> float:
+    """How old an answer may be given while it is made anew."""
+    return RENEWED_SECONDS if kept.owner is None else OWN_SECONDS
 
 
 def _age_seconds(kept: Kept) -> float:
@@ -248,11 +280,19 @@ def _older(answer: Answer, than: Answer) -> bool:
     return as_of is not None and other is not None and as_of < other
 
 
-def _may_read(scope: Scope, asked: Asked) -> bool:
+def _owner(path: str) -> str | None:
+    """Whose own lies at that path, if it is kept."""
+    owner, _, what = path.removeprefix(OWN).partition("/")
+    # The front looks for paths as they were sent: only such are kept as are sent as they are.
+    plain = path.isascii() and "%" not in path
+    return owner if plain and what in KEPT_OF_OWN else None
+
+
+def _may_read(scope: Scope, asked: Asked, owner: str | None = None) -> bool:
     """Whether the caller is known to be let in; who is not goes the long way, and hears why."""
     gatekeeper = _gatekeeper(scope)
     caller = LOCAL if gatekeeper is None else gatekeeper.caller_at_once(asked.authorization)
-    return caller is not None and caller.has(TokenScope.READ)
+    return may_read(caller, owner)
 
 
 async def _let_in(scope: Scope, asked: Asked) -> None:

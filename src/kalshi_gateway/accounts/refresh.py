@@ -22,6 +22,7 @@ from kalshi_gateway.kalshi.errors import DeadlineExceeded, KalshiError
 from kalshi_gateway.kalshi.signing import Signer
 from kalshi_gateway.kalshi.wire import HistoricalCutoff
 from kalshi_gateway.markets.lookup import Lookup, MarketNotFound
+from kalshi_gateway.news import Roll
 from kalshi_gateway.units import to_json
 
 from . import facts, fetching, pace, repository, storing, valuing
@@ -78,6 +79,7 @@ class Refresher:
         lines: Lines,
         kalshi: Kalshi,
         lookup: Lookup,
+        roll: Roll,
         every: timedelta,
     ) -> None:
         """`kalshi` is the service's own line, for what concerns all accounts alike."""
@@ -89,6 +91,7 @@ class Refresher:
         self._lines = lines
         self._kalshi = kalshi
         self._lookup = lookup
+        self._roll = roll
         self._flights: dict[str, asyncio.Task[Cached]] = {}
         self.under_way: set[asyncio.Task[Cached]] = set()
         self._waited_for = asyncio.Semaphore(AT_ONCE)
@@ -98,13 +101,16 @@ class Refresher:
     async def refresh(self, user_id: str) -> Cached:
         """The account as the exchange tells it now; those who ask meanwhile share the answer.
 
-        Whoever gives up leaves alone: the refresh goes on.
+        Whoever gives up leaves alone: the refresh goes on. Whoever is told is told nothing older
+        from then on, by any process.
         """
         task = self._flight(user_id, Lane.WAITING)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE.total_seconds())
         if not done:
             raise DeadlineExceeded("the account was not read in time")
-        return task.result()
+        cached = task.result()
+        await self._roll.all_have_heard()
+        return cached
 
     async def refresh_since(self, user_id: str, epoch: int) -> Cached:
         """The same, begun after what raised the epoch to this."""
@@ -126,6 +132,7 @@ class Refresher:
         async with self.database.driver() as conn:
             await repository.invalidate(conn, user_id)
         self._flights.pop(user_id, None)
+        await self._roll.all_have_heard()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Refresher"]:

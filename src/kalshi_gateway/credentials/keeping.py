@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kalshi_gateway import news
 from kalshi_gateway.audit import repository as audit
 from kalshi_gateway.audit.entry import Author, Entry, Outcome
 from kalshi_gateway.errors import FieldError, GatewayError, Upstream
@@ -71,7 +72,7 @@ class Keeper:
             await audit.record(
                 conn, Entry("credentials.put", author, user_id, key.key_id, details=details)
             )
-        self.vault.forget(user_id)
+        await self._told(user_id)
         return as_shown(kept)
 
     async def remove(self, user_id: str, author: Author) -> None:
@@ -82,7 +83,7 @@ class Keeper:
             if kept is None:
                 raise NoCredentials("No key of the exchange is kept for this user.")
             await audit.record(conn, Entry("credentials.delete", author, user_id, kept.api_key_id))
-        self.vault.forget(user_id)
+        await self._told(user_id)
 
     async def check(self, user_id: str, author: Author) -> Credentials:
         """Examine the key that would sign for this user now, and keep the verdict."""
@@ -179,6 +180,11 @@ class Keeper:
             await repository.reseal(conn, kept.id, ring.seal(secret, kept.bound_to))
             resealed += 1
         return Rotation(ring.newest, resealed, tuple(unreadable))
+
+    async def _told(self, user_id: str) -> None:
+        """Let no process answer any more from what another key has told of the user."""
+        self.vault.forget(user_id)
+        await news.heard_by_all(self.vault.database)
 
     async def _write_down(self, entry: Entry) -> None:
         async with self.vault.database.begin() as conn:
