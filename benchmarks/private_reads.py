@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/private_reads.py [reads [users]]
 
-Two gateways on one database, before a simulated exchange. Between the reads accounts are refreshed,
+Two gateways on one database, each behind a server that also answers what lies ready before the
+application is asked, before a simulated exchange. Between the reads accounts are refreshed,
 keys revoked, replaced and deleted, tokens revoked, money comes in, and gateways are restarted. Ends
 at the first answer with another user's name or money in it; prints what the answers were.
 """

@@ -4,18 +4,21 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import cast
 
 import httpx
 from fastapi import FastAPI
 
+from kalshi_gateway.app import Gateway
 from kalshi_gateway.audit.entry import Author
 from kalshi_gateway.db import Database
 from kalshi_gateway.simulator.accounts import Member
 from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.tokens import keeping as tokens
+from tests.serving import served
 from tests.simulator.members import a_market
 
 WHAT = ("account", "positions", "fills", "orders", "settlements", "history", "pnl", "credentials")
@@ -63,7 +66,7 @@ class Foreign(Exception):
 
 @dataclass
 class PrivateReads:
-    """Two gateways on one database, and all who read through them."""
+    """Two gateways on one database, each behind a server, and all who read through them."""
 
     database: Database
     exchange: Exchange
@@ -71,8 +74,10 @@ class PrivateReads:
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     readers: list[Reader] = field(default_factory=list)
     clients: list[httpx.AsyncClient] = field(default_factory=list)
+    gateways: list[Gateway] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     stacks: list[AsyncExitStack] = field(default_factory=list)
+    reads: int = 0
 
     async def start(self, gateways: int = 2) -> None:
         for _ in range(gateways):
@@ -95,35 +100,39 @@ class PrivateReads:
             await self._new_token(reader)
             await self._put_key(reader)
 
-    async def read(self, count: int, *, laps: int = 8, at_once: int = 16) -> None:
+    async def read(
+        self, count: int, *, laps: int = 8, at_once: int = 16, changes: float = 0.025
+    ) -> None:
         """So many reads, with changes between them; after each lap a gateway is replaced."""
-        lap = max(count // laps, 1)
-        for begun in range(0, count, lap):
-            left = iter(range(min(lap, count - begun)))
+        for lap in range(1, laps + 1):
             async with asyncio.TaskGroup() as group:
                 for _ in range(at_once):
-                    group.create_task(self._read_from(left))
+                    group.create_task(self._read_until(count * lap // laps, changes))
             await self._restart(self.rng.randrange(len(self.clients)))
 
-    async def _read_from(self, left: Iterator[int]) -> None:
-        for number in left:
-            await (self._change() if number % 40 == 39 else self._read_one())
+    async def _read_until(self, count: int, changes: float) -> None:
+        while self.reads < count:
+            await (self._change() if self.rng.random() < changes else self._read_some())
 
-    async def _read_one(self) -> None:
-        reader = self.rng.choice(self.readers)
+    async def _read_some(self) -> None:
+        """The same a few times, so that it lies ready; then another user tries that door."""
+        reader, other = self.rng.choice(self.readers), self.rng.choice(self.readers)
         what = self.rng.choice(WHAT)
         path = f"/kalshi/users/{reader.user_id}/{what}"
         query = self.rng.choice((*[""] * 10, "?refresh=true", "?max_age=1"))
-        if what == "credentials":
-            query = ""
-        client = self.rng.choice(self.clients)
-        response = await client.get(path + query, headers=reader.headers)
+        place = self.rng.randrange(len(self.clients))
+        await self._read(place, path + query * (what != "credentials"), reader)
+        for _ in range(self.rng.randint(0, 3)):
+            await self._read(place, path, reader)
+        if other is not reader and self.rng.random() < 0.1:
+            await self._knock(place, path, other)
+
+    async def _read(self, place: int, path: str, reader: Reader) -> None:
+        self.answers["lay ready"] += (path, b"") in self.gateways[place].front.ready.answers
+        response = await self.clients[place].get(path, headers=reader.headers)
+        self.reads += 1
         self.answers[f"{response.status_code}"] += 1
         self._check(path, response, reader)
-        if self.rng.random() < 0.05:
-            other = self.rng.choice(self.readers)
-            if other is not reader:
-                await self._knock(other, reader)
 
     def _check(self, path: str, response: httpx.Response, reader: Reader) -> None:
         foreign = {m for m in MARK.findall(response.text) if int(m) != reader.number}
@@ -138,10 +147,9 @@ class PrivateReads:
         elif response.status_code not in TAKEN:
             raise AssertionError(f"{path}: {response.status_code} {response.text}")
 
-    async def _knock(self, door: Reader, with_token_of: Reader) -> None:
+    async def _knock(self, place: int, path: str, with_token_of: Reader) -> None:
         """A token of one user opens nothing of another."""
-        path = f"/kalshi/users/{door.user_id}/{self.rng.choice(WHAT)}"
-        response = await self.rng.choice(self.clients).get(path, headers=with_token_of.headers)
+        response = await self.clients[place].get(path, headers=with_token_of.headers)
         if response.status_code not in (401, 403):
             raise Foreign(path, f"{response.status_code} for another user's token")
         self.answers["refused"] += 1
@@ -191,15 +199,23 @@ class PrivateReads:
     async def _open(self, place: int) -> None:
         stack = AsyncExitStack()
         app = self.made()
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        transport = httpx.ASGITransport(app)
+        port = await stack.enter_async_context(served(app))
         client = await stack.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url="http://gateway.example", timeout=60)
+            httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}",
+                timeout=60,
+                # Given up by the client, lest the server do so at the moment of a request.
+                limits=httpx.Limits(keepalive_expiry=2),
+                trust_env=False,
+            )
         )
+        await client.get("/healthz")
         self.stacks[place:place] = [stack]
         self.clients[place:place] = [client]
+        self.gateways[place:place] = [cast("Gateway", app)]
 
     async def _restart(self, place: int) -> None:
         await self.stacks.pop(place).aclose()
         self.clients.pop(place)
+        self.gateways.pop(place)
         await self._open(place)

@@ -1,17 +1,17 @@
 """Who refreshes an account, when, and what comes of it when things go wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from kalshi_gateway import news
 from kalshi_gateway.accounts import fetching, refresh, repository
 from kalshi_gateway.accounts.due import DueAccounts
 from kalshi_gateway.accounts.refresh import Refresher
@@ -49,14 +49,16 @@ async def hanging(exchange: Exchange) -> None:
 
 
 async def finished(refresher: Refresher) -> None:
-    """Wait for the refreshes under way, whatever comes of them."""
+    """Wait for the refreshes under way, whatever comes of them, and until all know of it."""
     while refresher.under_way:
         await asyncio.wait(refresher.under_way)
+    await news.heard_by_all(refresher.database)
 
 
 async def execute(database: Database, statement: str, *values: object) -> None:
     async with database.driver() as conn:
         await conn.execute(statement, *values)
+    await news.heard_by_all(database)
 
 
 async def changed(refresher: Refresher) -> None:
@@ -598,27 +600,3 @@ async def test_claim_of_a_dead_process_ends(
     with pytest.raises(repository.NotOurs):
         async with database.driver() as conn, conn.transaction():
             await repository.hold(conn, "ada", dead, "", stored=False)
-
-
-async def test_killed_in_mid_write(
-    users: Users, database: Database, moment: Moment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a refresh that ends in the middle of its write nothing is there, and the next has all."""
-    ada = await users.admit()
-    users.trade(ada, MARKET, "bid", "0.4000", "10.00")
-    moment.move(seconds=5)
-    whole: Callable[..., Any] = repository.finish
-
-    async def killed(*args: Any, **given: Any) -> None:
-        raise ConnectionResetError("killed")
-
-    monkeypatch.setattr(repository, "finish", killed)
-    first = await users.client.get(f"{ada.path}/account")
-    monkeypatch.setattr(repository, "finish", whole)
-    async with database.driver() as conn:
-        left = await conn.fetchval("SELECT count(*) FROM kalshi_fills")
-    second = await users.get(ada)
-
-    assert first.status_code == 503
-    assert left == 0
-    assert [p["realized_pnl"] for p in second["positions"]] == [0]
