@@ -47,6 +47,7 @@ series = Table(
     Column("digest", BigInteger, nullable=False, comment="of the exchange's own row"),
     Column("as_of", Moment, nullable=False, comment="when the exchange was asked"),
     Index("ix_series_search", "search", postgresql_using="gin"),
+    Index("ix_series_tags", text("lowered(tags)"), postgresql_using="gin"),
 )
 
 #: One occasion of a series.
@@ -451,7 +452,7 @@ Index(
     "ix_instruments_series_ticker",
     instruments.c.status,
     instruments.c.series_ticker,
-    postgresql_include=["is_combo"],
+    instruments.c.is_combo,
 )
 Index("ix_instruments_category", text("lower(category)"), instruments.c.status)
 Index(

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from kalshi_gateway.db import Database
+from kalshi_gateway.markets import repository
 
 from .builders import a_market, a_series, an_event, note_all_walked, store
 from .gateway import Shared
@@ -316,6 +317,19 @@ async def test_all_mistakes_at_once(client: Client) -> None:
     problem = await refused(client, limit="0", sort="ticker", colour="red")
 
     assert sorted(problem["pointers"]) == ["/query/colour", "/query/limit", "/query/sort"]
+
+
+@pytest.mark.parametrize("most_named", [0, 16])
+async def test_a_tag_of_few_series_or_many(
+    client: Client, most_named: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many series have a tag, their markets are found."""
+    monkeypatch.setattr(repository, "MOST_NAMED", most_named)
+
+    response = await client.get("/kalshi/markets", params={"tag": "nfl"})
+
+    found = [market["ticker"] for market in response.json()["markets"]]
+    assert found == ["KXNFLGAME-26OCT08TBDAL-DAL", "KXNFLGAME-26OCT08TBDAL-TB"]
 
 
 @pytest.mark.parametrize("name", ["q", "category", "tag", "series", "event", "tickers"])

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from kalshi_gateway.kalshi import wire
+from kalshi_gateway.markets import ordering
 from kalshi_gateway.markets.listing import (
     EventListing,
     MarketListing,
@@ -83,9 +84,26 @@ async def test_deep_walk(client: Client, sort: str, order: str) -> None:
         assert await walked(client, "/kalshi/markets", {**asked, "limit": limit}) == whole
 
 
+@pytest.mark.parametrize("many", [True, False])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("sort", SORTS)
+async def test_walk_of_a_series(
+    client: Client, sort: str, order: str, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A series is walked as all markets are, whether it is sorted as a whole or too long for it."""
+    if many:
+        monkeypatch.setattr(ordering, "MOST_SORTED", 50)
+    asked: dict[str, Any] = {"sort": sort, "order": order}
+    everything = await walked(client, "/kalshi/markets", {**asked, "limit": 1000})
+
+    asked |= {"series": "KXWALK", "status": ["open", "closed"]}
+    assert await walked(client, "/kalshi/markets", {**asked, "limit": 7}) == everything
+
+
 @pytest.mark.parametrize(
     ("path", "asked", "count"),
     [
+        ("/kalshi/events", {"series": "KXWALK"}, 7),
         ("/kalshi/events", {}, 7),
         ("/kalshi/events", {"sort": "close_time"}, 7),
         ("/kalshi/events", {"q": "highest", "order": "asc"}, 7),

@@ -1,7 +1,6 @@
 """The `instruments` table, and the events and series its rows belong to: what is read of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,11 +11,10 @@ from kalshi_gateway.cursors import CursorInvalid
 from kalshi_gateway.db import Driver
 from kalshi_gateway.units import centicontracts, microdollars
 
-from . import family, ranking
+from . import family, ordering, ranking
 from .answers import CategoryFacet, Facet
 from .family import Event, Series
 from .listing import (
-    COLUMNS,
     EventListing,
     Listing,
     MarketListing,
@@ -140,9 +138,7 @@ async def page_of_series(conn: Driver, listing: SeriesListing, search: Search | 
     if listing.category is not None:
         question.conditions.append(f"lower(category) = lower({question.value(listing.category)})")
     if listing.tag is not None:
-        question.conditions.append(
-            f"lower({question.value(listing.tag)}) = ANY(SELECT lower(t) FROM unnest(tags) t)"
-        )
+        question.conditions.append(_HAS_TAG.format(question.value(listing.tag)))
     if search is not None:
         question.conditions.append(question.has_words(search.widest))
     if listing.cursor is not None:
@@ -227,6 +223,11 @@ async def facets(conn: Driver) -> tuple[CategoryFacet, ...]:
 
 # --- what is asked, as conditions
 
+#: Lists of no more series are planned for these very series.
+MOST_NAMED = 16
+
+_HAS_TAG = "lowered(tags) @> ARRAY[lower({})]"
+
 # Body and what its markets add up to, joined as text: both are finished JSON.
 _EVENT_BODY = """
     left(body, -1) || ',"status":' || coalesce(to_json(status)::text, 'null')
@@ -246,9 +247,13 @@ async def _asked(conn: Driver, listing: Listing) -> Question:
     if listing.category is not None:
         question.conditions.append(f"lower(category) = lower({question.value(listing.category)})")
     if listing.tag is not None:
-        question.conditions.append(
-            f"series_ticker = ANY({question.value(await _tagged(conn, listing.tag))})"
-        )
+        tickers = await _tagged(conn, listing.tag)
+        among = question.value(tickers)
+        if len(tickers) > MOST_NAMED:
+            # As a subquery, which Postgres need not look into: to plan for each of many by itself
+            # takes longer than the page, and that many have enough markets to walk in order.
+            among = f"(SELECT {among}::text[])::text[]"
+        question.conditions.append(f"series_ticker = ANY({among})")
     if listing.series is not None:
         question.conditions.append(f"series_ticker = {question.value(listing.series)}")
     if listing.closes_before is not None:
@@ -278,14 +283,12 @@ async def _markets(conn: Driver, listing: MarketListing) -> Question:
 
 async def _tagged(conn: Driver, tag: str) -> list[str]:
     tickers: list[str] = await conn.fetchval(
-        "SELECT coalesce(array_agg(ticker), '{}') FROM series"
-        " WHERE lower($1) = ANY(SELECT lower(t) FROM unnest(tags) t)",
-        tag,
+        f"SELECT coalesce(array_agg(ticker), '{{}}') FROM series WHERE {_HAS_TAG.format('$1')}", tag
     )
     return tickers
 
 
-# --- a page, at any depth as quick as the first one
+# --- a page
 
 
 async def _page(
@@ -296,81 +299,13 @@ async def _page(
             return await _best(conn, shelf, question, listing, search)
         if search is not None:
             question.conditions.append(question.has_words(search.widest))
-        rows = await _sorted(conn, shelf.table, shelf.name, question, listing)
+        rows = await ordering.rows(conn, shelf, _BODY[shelf.table], question, listing)
     except (asyncpg.DataError, asyncpg.PostgresSyntaxError):
         if listing.cursor is None:
             raise
         raise CursorInvalid from None  # forged: its keys are not of this order
     reading = None if search is None else search.reading
-    return [Row(row.body, replace(row.place, reading=reading)) for row in rows]
-
-
-async def _sorted(
-    conn: Driver, table: str, name: str, question: Question, listing: Listing
-) -> list[Row]:
-    limit = listing.limit + 1
-    after = None if listing.cursor is None else place_of(listing, keys=1)
-    rows: list[asyncpg.Record] = []
-    if after is None or after.keys[0] is not None:
-        rows = await _part(conn, table, name, question, listing, after, limit, known=True)
-        after = None
-    if len(rows) < limit:
-        # Rows whose key is unknown come last, in both directions.
-        left = limit - len(rows)
-        rows += await _part(conn, table, name, question, listing, after, left, known=False)
-    return [Row(row["body"], Place((row["key"],), row["name"])) for row in rows]
-
-
-async def _part(
-    conn: Driver,
-    table: str,
-    name: str,
-    question: Question,
-    listing: Listing,
-    after: Place | None,
-    limit: int,
-    *,
-    known: bool,
-) -> list[asyncpg.Record]:
-    """The rows with a known sort key, or those without."""
-    column = COLUMNS[listing.ordering]
-    beyond, direction = ("<", "DESC") if listing.descending else (">", "ASC")
-    values = list(question.values)
-    conditions = [f"{column} IS {'NOT ' if known else ''}NULL"]
-    if after is not None:
-        places = [(column, after.keys[0]), (name, after.name)] if known else [(name, after.name)]
-        # Each as a subquery: Postgres then plans for any place, and not anew for every page.
-        said = ", ".join(
-            f"(SELECT ${number}::{_type_of(key)})"
-            for number, (key, _) in enumerate(places, len(values) + 1)
-        )
-        conditions.append(f"({', '.join(key for key, _ in places)}) {beyond} ({said})")
-        values += [value for _, value in places]
-    order = f"{column} {direction}, {name} {direction}" if known else f"{name} {direction}"
-    ranges = [
-        f"(SELECT {name} AS name, {column} AS key, {_BODY[table]} AS body FROM {table}"
-        f" WHERE {question.where(*part, *conditions)} ORDER BY {order} LIMIT {limit})"
-        for part in _ranges(listing)
-    ]
-    if len(ranges) == 1:
-        return await conn.fetch(ranges[0], *values)
-    return await conn.fetch(
-        f"SELECT * FROM ({' UNION ALL '.join(ranges)}) AS page"
-        f" ORDER BY key {direction}, name {direction} LIMIT {limit}",
-        *values,
-    )
-
-
-def _type_of(column: str) -> str:
-    match column.rpartition("_")[2]:
-        case "centicontracts":
-            return "bigint"
-        case "microdollars":
-            return "integer"
-        case "time":
-            return "timestamptz"
-        case _:
-            return "text"
+    return [Row(row["body"], Place((row["key"],), row["name"], reading)) for row in rows]
 
 
 async def _best(
@@ -417,24 +352,9 @@ async def _count(
 ) -> int:
     if search is not None:
         question.conditions.append(question.has_words(search.widest))
-    either = " OR ".join(" AND ".join(status) or "true" for status in _statuses(listing))
+    either = " OR ".join(" AND ".join(status) or "true" for status in ordering.statuses(listing))
     total: int = await conn.fetchval(
         f"SELECT count(*) FROM {shelf.table} WHERE {question.where(f'({either})')}",
         *question.values,
     )
     return total
-
-
-def _ranges(listing: Listing) -> list[list[str]]:
-    """Conditions that together are the list: each is a range of an index, a set of them is not."""
-    statuses = _statuses(listing)
-    if isinstance(listing, MarketListing) and listing.include_combos and listing.tickers is None:
-        return [[*status, kind] for status in statuses for kind in ("NOT is_combo", "is_combo")]
-    return statuses
-
-
-def _statuses(listing: Listing) -> list[list[str]]:
-    """One condition per status; no condition where all are asked for."""
-    if listing.statuses is None:
-        return [[]]
-    return [[f"status = '{status}'"] for status in listing.statuses]
