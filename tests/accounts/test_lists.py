@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kalshi_gateway.accounts import fetching
 from kalshi_gateway.db import Database
 from kalshi_gateway.simulator.exchange import Exchange
 from tests.accounts.users import User, Users
@@ -235,6 +236,38 @@ async def test_subaccounts(users: Users, exchange: Exchange, moment: Moment) -> 
     truth = users.truth(ada)
     assert after["totals"]["realized_gross"] == Decimal(truth["realized_pnl_dollars"])
     assert after["reconciliation"]["adds_up"] is True
+
+
+@pytest.mark.parametrize("holding", [2, 3])
+async def test_many_subaccounts(
+    users: Users,
+    exchange: Exchange,
+    moment: Moment,
+    holding: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is held is asked about where something is, or nowhere if there is no time for all."""
+    monkeypatch.setattr(fetching, "MOST_VALUED", 2)
+    ada = await users.admit(dollars=1_000)
+    bank = exchange.ledger.bank
+    a_market(exchange, A)
+    for number in [bank.open_subaccount(ada.member) for _ in range(12)][:holding]:
+        bank.transfer(ada.member, 10_000_000, to_subaccount=number)
+        users.trade(ada, A, "bid", "0.4000", "10.00", subaccount=number)
+    moment.move(minutes=1)
+
+    account = await users.get(ada)
+
+    truth = users.truth(ada)
+    asked = exchange.counters.requests["GET /portfolio/balance"]
+    assert account["balance"] == Decimal(truth["balance_dollars"])
+    assert len(account["positions"]) == holding
+    if holding > 2:
+        assert (account["portfolio_value"], account["equity"], asked) == (None, None, 0)
+    else:
+        assert account["portfolio_value"] == holding * 10 * Decimal("0.4")
+        assert account["equity"] == account["balance"] + account["portfolio_value"]
+        assert asked == holding
 
 
 async def test_key_of_one_subaccount(users: Users, exchange: Exchange, moment: Moment) -> None:

@@ -31,7 +31,8 @@ NOTED_EVERY = timedelta(minutes=15)
 MOST_PAGES = 25
 #: Resting orders that are gone are asked for by name, at 2 tokens each.
 MOST_MISSING = 50
-#: What positions are worth is told per subaccount, and only once a second.
+#: What positions are worth is told per subaccount, and only once a second (docs.kalshi.com,
+#: GetBalance): a refresh has time for so many.
 MOST_VALUED = 8
 #: Payments change seldom; when the balance has moved they are read at once.
 PAYMENTS_EVERY = timedelta(hours=1)
@@ -94,9 +95,8 @@ class Member:
     async def read(self) -> Stand:
         """Balance and positions, and whatever is new in the member's lists."""
         subaccounts = await self._subaccounts()
-        balance, positions = await _both(
-            self._balance(subaccounts), self._positions([s.number for s in subaccounts])
-        )
+        positions = await self._positions([of.number for of in subaccounts])
+        balance = await self._balance(subaccounts, positions)
         payments = self._payments(balance)
         await together(
             self._fills(),
@@ -125,15 +125,27 @@ class Member:
                 of.shards[row.exchange_index] = row.balance
         return [found[number] for number in sorted(found)] or [_Subaccount(0)]
 
-    async def _balance(self, subaccounts: Sequence["_Subaccount"]) -> wire.Balance:
-        """All subaccounts together; what positions are worth is unknown where they are many."""
-        if len(subaccounts) > MOST_VALUED:
-            return _added([of.as_balance() for of in subaccounts])
-        told = []
-        for of in subaccounts:
-            answer = await self._kalshi.balance(subaccount=of.number or None, lane=self._lane)
-            told.append(answer.value)
-        return told[0] if len(told) == 1 else _added(told)
+    async def _balance(
+        self, subaccounts: Sequence["_Subaccount"], positions: Iterable[Placed]
+    ) -> wire.Balance:
+        """All subaccounts together; what holds nothing is worth nothing, and is not asked about.
+
+        Where too many hold something, what that is worth stays unknown.
+        """
+        if len(subaccounts) == 1:
+            return await self._told(subaccounts[0])
+        holding = {placed.subaccount for placed in positions if placed.row.position_fp}
+        asked = holding if len(holding) <= MOST_VALUED else set[int]()
+        return _added(
+            [
+                await self._told(of) if of.number in asked else of.as_balance(of.number in holding)
+                for of in subaccounts
+            ]
+        )
+
+    async def _told(self, of: "_Subaccount") -> wire.Balance:
+        answer = await self._kalshi.balance(subaccount=of.number or None, lane=self._lane)
+        return answer.value
 
     async def _positions(self, subaccounts: Iterable[int]) -> list[Placed]:
         found: list[Placed] = []
@@ -370,28 +382,16 @@ async def together(*calls: Coroutine[Any, Any, None]) -> None:
         raise failures.exceptions[0] from None
 
 
-A = TypeVar("A")
-B = TypeVar("B")
-
-
-async def _both(one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    found: dict[str, Any] = {}
-
-    async def keep(name: str, call: Coroutine[Any, Any, Any]) -> None:
-        found[name] = await call
-
-    await together(keep("one", one), keep("other", other))
-    return found["one"], found["other"]
-
-
 @dataclass(slots=True)
 class _Subaccount:
     number: int
     shards: dict[int | None, Decimal] = field(default_factory=dict)
 
-    def as_balance(self) -> wire.Balance:
+    def as_balance(self, holds: bool) -> wire.Balance:
+        """Its money; what it is worth is unknown if it holds anything."""
         return wire.Balance(
             balance_dollars=sum(self.shards.values(), Decimal(0)),
+            portfolio_value=None if holds else 0,
             balance_breakdown=tuple(
                 wire.IndexedBalance(exchange_index=index, balance=amount)
                 for index, amount in self.shards.items()
