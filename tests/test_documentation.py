@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 import kalshi_gateway
 from kalshi_gateway import documents, upstream
+from kalshi_gateway.accounts.ages import AccountAges
 from kalshi_gateway.app import create_app
 from kalshi_gateway.commands.cli import cli
 from kalshi_gateway.errors import GatewayError
@@ -205,6 +206,7 @@ def test_metrics_exist() -> None:
     """Each metric that operations.md names is counted, with the labels it names."""
     metrics = Metrics()
     upstream.kalshi(Settings.model_construct(), httpx.AsyncClient(), metrics)
+    metrics.registry.register(AccountAges())
     known = {re.sub(r"_total$", "", family.name) for family in metrics.registry.collect()}
 
     named = re.findall(r"`(gateway_\w+)", OPERATIONS.read_text())

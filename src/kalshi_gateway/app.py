@@ -19,8 +19,9 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from . import __version__, auth, documents, health, upstream
-from .accounts import due, pnl_router
+from .accounts import ages, due, pnl_router
 from .accounts import router as accounts
+from .accounts.ages import AccountAges
 from .accounts.clients import Lines
 from .accounts.due import DueAccounts, Watched
 from .accounts.known import Accounts
@@ -307,6 +308,16 @@ def opened(
                 await stack.enter_async_context(beside(sync.run(), "catalogue"))
                 accounts_due = DueAccounts(refresher, settings.kalshi_user_id)
                 await stack.enter_async_context(beside(accounts_due.run(), "accounts"))
+                own_user = None if settings.service_key is None else settings.kalshi_user_id
+                account_ages = AccountAges(own_user)
+                metrics.registry.register(account_ages)
+                looking = every(
+                    ages.LOOK_EVERY,
+                    partial(account_ages.look, database),
+                    "account ages",
+                    failures=metrics.job_failures,
+                )
+                await stack.enter_async_context(beside(looking, "account ages"))
             yield
 
     return lifespan

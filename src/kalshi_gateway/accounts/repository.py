@@ -48,6 +48,18 @@ class Finished:
     known_epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """How old the accounts of all who have a key are, and how late."""
+
+    count: int
+    failing: int
+    #: Up to when the one read longest ago was current, but for those that fail.
+    oldest_at: datetime | None
+    #: Since when the one that has waited longest is due; None: nobody waits.
+    due_since: datetime | None
+
+
 _COLUMNS = (
     "a.user_id, a.ledger_id, a.signed_with, a.body, a.rows, a.as_of, a.complete, a.warnings,"
     " a.epoch, a.known_epoch, a.changed_at, a.refreshes, a.ledger_version, a.failures, a.failure,"
@@ -82,6 +94,16 @@ _CLAIM_DUE = """
         ORDER BY due.due_at LIMIT $3 FOR UPDATE SKIP LOCKED
     )
     RETURNING a.user_id
+"""
+_AGES = """
+    SELECT count(*), count(*) FILTER (WHERE failures > 0) AS failing,
+        min(as_of) FILTER (WHERE failures = 0) AS oldest_at,
+        min(due_at) FILTER (
+            WHERE due_at <= now() AND coalesce(claimed_until < now(), true)
+        ) AS due_since
+    FROM kalshi_account_cache a
+    WHERE a.user_id = $1
+        OR EXISTS (SELECT FROM kalshi_user_credentials c WHERE c.user_id = a.user_id)
 """
 _CLAIM = f"""
     INSERT INTO kalshi_account_cache AS a (user_id, due_at, claim, claimed_until)
@@ -304,6 +326,13 @@ async def state_of(conn: Driver, user_id: str) -> tuple[int, timedelta | None]:
         user_id,
     )
     return (0, None) if row is None else (row["failures"], row["unwatched"])
+
+
+async def ages(conn: Driver, own_user: str | None) -> Ages:
+    """How old accounts are, all together; `own_user` has a key that is not stored here."""
+    row = await conn.fetchrow(_AGES, own_user)
+    assert row is not None  # noqa: S101 - aggregates have a row
+    return Ages(**row)
 
 
 def _cached(row: asyncpg.Record) -> Cached:
