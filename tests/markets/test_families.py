@@ -195,6 +195,23 @@ async def test_categories(client: Client) -> None:
             assert len(await series(client, **asked)) == facet["series"]
 
 
+@pytest.mark.parametrize("q", ["game", "temp", "nyc", "footbal", "KXWTA", "nothing at all"])
+async def test_categories_of_a_search(client: Client, q: str) -> None:
+    """With words each counts what asking for it and for them finds; what has none is left out."""
+    categories = (await client.get("/kalshi/categories", params={"q": q})).json()["categories"]
+
+    assert bool(categories) == (q != "nothing at all")
+    for category in categories:
+        for facet in (category, *category["tags"]):
+            asked = {"q": q, "category": category["name"]} | (
+                {"tag": facet["name"]} if facet is not category else {}
+            )
+            markets = (await client.get("/kalshi/markets", params=asked)).json()["markets"]
+            assert len(markets) == facet["open_markets"]
+            assert len(await series(client, **asked)) == facet["series"]
+            assert facet["open_markets"] + facet["series"] > 0
+
+
 @pytest.mark.parametrize(
     ("path", "asked", "pointer"),
     [

@@ -98,14 +98,22 @@ async def test_mended_words_are_told(client: httpx.AsyncClient, database: Databa
     await put(database, titled("KXE-1-A", "Wallabies win?"))
 
     mended = (await client.get("/kalshi/markets", params={"q": "walabies win"})).json()
+    counted = (await client.get("/kalshi/categories", params={"q": "walabies win"})).json()
     plain = (await client.get("/kalshi/markets", params={"q": "wallabies win"})).json()
 
     assert [market["ticker"] for market in mended["markets"]] == ["KXE-1-A"]
     assert any("“walabies”" in warning for warning in mended["meta"]["warnings"])
+    assert counted["meta"]["warnings"] == mended["meta"]["warnings"]
     assert not any("wallabies" in warning for warning in plain["meta"]["warnings"])
 
 
-PATHS = ("/kalshi/markets", "/kalshi/events", "/kalshi/series", "/kalshi/search/suggestions")
+PATHS = (
+    "/kalshi/markets",
+    "/kalshi/events",
+    "/kalshi/series",
+    "/kalshi/categories",
+    "/kalshi/search/suggestions",
+)
 TEXTS = st.text(max_size=60) | st.lists(
     st.sampled_from(["wombat", "wombt", "'", "|", "&", "!", ":*", "(", ")", "<->", "\\", "KX", "-"])
     | st.characters(),

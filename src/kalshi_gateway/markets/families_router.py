@@ -14,9 +14,9 @@ from kalshi_gateway.dependencies import (
 )
 from kalshi_gateway.directives import RESPONSES
 
-from . import paging, repository, searching
+from . import paging, repository, search, searching
 from .answers import CategoryList, EventDetail, EventList, SeriesDetail, SeriesList
-from .listing import EventListing, SeriesListing
+from .listing import CategoryListing, EventListing, SeriesListing
 from .repository import Inside
 
 router = APIRouter(
@@ -95,15 +95,20 @@ async def read_series(
 
 @router.get("/categories", response_model=CategoryList)
 async def list_categories(
-    terms: Terms, database: Database, progress: CatalogueProgress
+    listing: Annotated[CategoryListing, Query()],
+    terms: Terms,
+    database: Database,
+    progress: CatalogueProgress,
 ) -> Response:
-    """The exchange's categories and tags, with how much each of them finds."""
+    """The exchange's categories and tags, with how much each finds: of all, or of a search."""
     standing = await progress.categories()
     async with database.driver() as conn:
-        categories = await repository.facets(conn)
+        sought = None if listing.q is None else await search.understand(conn, listing.q)
+        categories = await repository.facets(conn, sought)
     if not categories:
         paging.refuse_if_nothing_is_known(standing, terms)
-    return answers.kept({"categories": categories}, standing.walked(terms))
+    standing = searching.told(standing, sought).walked(terms)
+    return answers.kept({"categories": categories}, standing)
 
 
 def _with_markets(body: str, markets: list[Inside]) -> str:

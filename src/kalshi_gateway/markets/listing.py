@@ -184,6 +184,12 @@ class SeriesListing(_Parameters):
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
 
 
+class CategoryListing(_Parameters):
+    """What may be asked of `GET /kalshi/categories`."""
+
+    q: Annotated[Words, Field(description="Count only what these words find, as lists do.")] = None
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The last row a client has seen: its sort keys, most significant first, and its name."""

@@ -189,25 +189,32 @@ async def family_of(conn: Driver, event_ticker: str) -> Family | None:
     return family.family_of(event, await series_noun(conn, event.series_ticker or ""))
 
 
-async def facets(conn: Driver) -> tuple[CategoryFacet, ...]:
-    """Categories and their tags: how many series, and how many open markets, each has."""
+async def facets(conn: Driver, search: Search | None) -> tuple[CategoryFacet, ...]:
+    """Categories and their tags: how many series, and how many open markets, each has.
+
+    Of a search only those that are found, and the categories and tags that have any.
+    """
+    question = Question()
+    found = "true" if search is None else question.has_words(search.widest)
     rows = await conn.fetch(
-        """
+        f"""
         WITH open AS (
             SELECT series_ticker, count(*) AS markets FROM instruments
-            WHERE status = 'open' AND NOT is_combo GROUP BY series_ticker
+            WHERE status = 'open' AND NOT is_combo AND {found} GROUP BY series_ticker
         ), placed AS (
-            SELECT s.category, s.tags, coalesce(o.markets, 0) AS markets
+            SELECT s.category, s.tags, {found} AS found, coalesce(o.markets, 0) AS markets
             FROM series s LEFT JOIN open o ON o.series_ticker = s.ticker
-            WHERE s.category IS NOT NULL
+            WHERE s.category IS NOT NULL AND ({found} OR o.markets > 0)
         )
-        SELECT category, NULL AS tag, count(*) AS series, sum(markets)::bigint AS markets
+        SELECT category, NULL AS tag,
+            count(*) FILTER (WHERE found) AS series, sum(markets)::bigint AS markets
         FROM placed GROUP BY category
         UNION ALL
-        SELECT category, tag, count(*), sum(markets)::bigint
+        SELECT category, tag, count(*) FILTER (WHERE found), sum(markets)::bigint
         FROM placed, unnest(tags) AS tag GROUP BY category, tag
         ORDER BY category, tag NULLS FIRST
-        """
+        """,
+        *question.values,
     )
     tags: dict[str, list[Facet]] = {}
     for category, tag, series, markets in rows:
