@@ -252,7 +252,7 @@ def opened(
                 failures=metrics.job_failures,
             )
             await stack.enter_async_context(beside(noting_watched, "watched accounts"))
-            reads = Reads(kalshi, vault, lines)
+            reads = front.reads = Reads(kalshi, vault, lines)
             writes = Writes(
                 database,
                 vault,

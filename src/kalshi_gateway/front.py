@@ -16,6 +16,10 @@ from . import hot
 from .answers import takes_gzip
 from .auth import LOCAL, Caller, may_read
 from .directives import taken_apart
+from .doors import answers
+from .doors.headers import of_answers
+from .doors.reads import Reads
+from .keys.signature import KEY
 from .limits import LocalOnly
 from .metrics import Metrics
 from .rates import Headers, Rates, rate_key
@@ -44,6 +48,13 @@ UNUSUAL = frozenset(
 #: Headers of no more bytes are within all limits.
 SMALL = 8 * 1024
 
+#: The exchange's own API, and the template of its route.
+DOOR = b"/trade-api/v2"
+DOOR_ROUTE = "/trade-api/v2/{path:path}"
+
+#: Somebody whom only the application can tell.
+STRANGER = Caller("stranger", frozenset(), None)
+
 FIXED = b"%b: %b\r\nx-request-id: " % NOSNIFF
 END = b"\r\n\r\n"
 
@@ -56,6 +67,8 @@ class Front:
         self.ready = Shelf(hot.MOST_BYTES)
         self.together = Together()
         self.rates = rates
+        #: What the exchange's own door keeps, once the application is open.
+        self.reads: Reads | None = None
         self._answers = self.ready.answers
         self._metrics = metrics
         self._local_only = local_only
@@ -65,7 +78,9 @@ class Front:
         path, _, query = url.partition(b"?")
         key = (path.decode("latin-1"), query)
         kept = self._answers.get(key)
-        if kept is None or not self._is_young(key, kept):
+        if kept is None:
+            return self._public(url, headers, client)
+        if not self._is_young(key, kept):
             return None
         began = time.perf_counter()
         said = _ordinary(headers)
@@ -75,6 +90,47 @@ class Front:
         if ready is not None:
             self._answers.move_to_end(key)
         return ready
+
+    def _public(self, url: bytes, headers: Headers, client: Client) -> Ready | None:
+        """What everybody may read of the exchange's own API, if the door keeps it."""
+        if self.reads is None or not url.startswith(DOOR):
+            return None
+        began = time.perf_counter()
+        said = _ordinary(headers)
+        if said is None:
+            return None
+        target = url[len(DOOR) :].decode("latin-1")
+        kept = self.reads.lying(target, of_answers(headers))
+        if kept is None:
+            return None
+        takes = takes_gzip(said.get(b"accept-encoding", b""))
+        form = answers.ready(kept, zipped=takes)
+        if form is None:
+            return None
+        caller = self._guest(url, headers, said)
+        if caller is STRANGER:
+            return None
+        limits = self._limits(caller, client)
+        if limits is None:
+            return None
+        shown = request_id(said.get(b"x-request-id")).encode()
+        self._metrics.answered("GET", DOOR_ROUTE, form.status, time.perf_counter() - began)
+        return b"".join((form.head, limits, FIXED, shown, END)), form.content
+
+    def _guest(self, url: bytes, headers: Headers, said: dict[bytes, bytes]) -> Caller | None:
+        """Who asks at the door, if anybody in particular; STRANGER: let somebody else look."""
+        if self._local_only is not None:
+            known = KEY not in said and self._local_only.knows(said.get(b"host", b""))
+            return LOCAL if known else STRANGER
+        if b"authorization" in said:
+            return self._caller(said) or STRANGER
+        if KEY not in said:
+            return None
+        if self.rates.verifier is None:
+            return STRANGER
+        path = url.partition(b"?")[0]
+        scope = {"headers": headers, "method": "GET", "raw_path": path}
+        return self.rates.verifier.caller_at_once(scope) or STRANGER
 
     def waits_for(self, scope: Scope) -> asyncio.Future[Any] | None:
         """What an ordinary question waits for, if it has not done so yet.
@@ -132,18 +188,22 @@ class Front:
         caller = self._caller(said)
         if not may_read(caller, kept.owner):
             return None
-        limits = b""
-        if self.rates.on:
-            allowance = self.rates.take(rate_key(caller, client))
-            if allowance.refused:
-                return None
-            limits = self.rates.lines(allowance)
+        limits = self._limits(caller, client)
+        if limits is None:
+            return None
         form = kept.answer.form(
             said.get(b"if-none-match"), zipped=takes_gzip(said.get(b"accept-encoding", b""))
         )
         shown = request_id(said.get(b"x-request-id")).encode()
         self._metrics.answered("GET", kept.route, form.status, time.perf_counter() - began)
         return b"".join((form.head, limits, FIXED, shown, END)), form.content
+
+    def _limits(self, caller: Caller | None, client: Client) -> bytes | None:
+        """What is said of how much more this caller may send; None if nothing more."""
+        if not self.rates.on:
+            return b""
+        allowance = self.rates.take(rate_key(caller, client))
+        return None if allowance.refused else self.rates.lines(allowance)
 
     def _caller(self, said: dict[bytes, bytes]) -> Caller | None:
         """Who is known to be let in; None: let somebody else look."""

@@ -1,13 +1,15 @@
 """What goes out of the doors: bodies as they came, or as they were made of that, and refusals."""
 
+import time
+
 from fastapi import Response
 
-from kalshi_gateway.answers import WORTH_COMPRESSING
+from kalshi_gateway.answers import WORTH_COMPRESSING, Form
 from kalshi_gateway.kalshi.calls import Reply
 from kalshi_gateway.kalshi.errors import Refusal
 
 from . import refusals
-from .reads import Given
+from .reads import Given, Kept
 
 
 def given(answered: Given) -> Response:
@@ -21,6 +23,24 @@ async def zipped(answered: Given) -> Response:
         return given(answered)
     headers = {**_told(answered), "Content-Encoding": "gzip"}
     return Response(await answered.kept.zipped(), headers=headers, media_type=refusals.JSON)
+
+
+def ready(kept: Kept, *, zipped: bool) -> Form | None:
+    """A kept body as it goes over the wire; None where it would have to be compressed first."""
+    second = int(time.time())
+    body = kept.body
+    if zipped and len(body) >= WORTH_COMPRESSING:
+        at_once = kept.zipped_at_once()
+        if at_once is None:
+            return None
+        body = at_once
+    form = kept.form
+    if form is None or form.second != second or form.content is not body:
+        response = Response(body, headers=_told(Given(kept, "HIT")), media_type=refusals.JSON)
+        if body is not kept.body:
+            response.headers["Content-Encoding"] = "gzip"
+        form = kept.form = Form(200, response.raw_headers, body, second)
+    return form
 
 
 def _told(answered: Given) -> dict[str, str]:

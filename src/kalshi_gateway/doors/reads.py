@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kalshi_gateway.accounts.clients import Lines
 from kalshi_gateway.answers import GZIP_LEVEL
+from kalshi_gateway.answers import Form as Sent
 from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.directives import NO_TERMS, NotCached, Terms
 from kalshi_gateway.freshness import Came, came_by
@@ -53,19 +54,27 @@ class Wish:
 
 
 class Kept:
-    """A body, and when it was asked for."""
+    """A body, when it was asked for, and for how long it is young."""
 
-    __slots__ = ("_zipped", "as_of", "asked_at", "body")
+    __slots__ = ("_zipped", "as_of", "asked_at", "body", "form", "fresh_seconds")
 
-    def __init__(self, body: bytes, as_of: datetime, asked_at: float) -> None:
+    def __init__(self, body: bytes, as_of: datetime, asked_at: float, fresh_seconds: float) -> None:
         self.body = body
         self.as_of = as_of
         self.asked_at = asked_at  # monotonic
+        self.fresh_seconds = fresh_seconds
+        #: As it was given last, for who is given the same within a second.
+        self.form: Sent | None = None
         self._zipped: asyncio.Future[bytes] | None = None
 
     @property
     def age_seconds(self) -> float:
         return time.monotonic() - self.asked_at
+
+    def zipped_at_once(self) -> bytes | None:
+        """The body compressed, if somebody has had it done."""
+        done = self._zipped is not None and self._zipped.done()
+        return self._zipped.result() if self._zipped and done else None
 
     async def zipped(self) -> bytes:
         """The body compressed, once for all who take it so; a large one beside the loop."""
@@ -117,6 +126,15 @@ class Reads:
         """What everybody may read; raises what asking raised where nothing kept will do."""
         return await self._get(self._kalshi, None, operation, target, wish)
 
+    def lying(self, target: str, headers: Headers) -> Kept | None:
+        """What everybody may read, if it is kept and young, in the exchange's own form."""
+        key = (None, target, as_it_came, headers)
+        kept = self._kept.get(key)
+        if kept is None or kept.age_seconds > kept.fresh_seconds:
+            return None
+        self._kept.move_to_end(key)
+        return kept
+
     async def private(self, user_id: str, operation: Operation, target: str, wish: Wish) -> Given:
         """What a user may read; `NoCredentials` without a key of theirs."""
         signer = await self._vault.open(user_id)
@@ -143,7 +161,8 @@ class Reads:
             asked_at = time.monotonic()
             call = Call(operation.path, operation.bucket)
             reply = await kalshi.verbatim(call, target, headers=wish.headers)
-            fresh = Kept(wish.form(reply.body), reply.asked_at, asked_at)
+            body = wish.form(reply.body)
+            fresh = Kept(body, reply.asked_at, asked_at, wish.fresh_seconds)
             self._keep(key, fresh)
             return fresh
 
