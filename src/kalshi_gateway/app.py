@@ -123,6 +123,9 @@ def create_app(
         # Looking for a telemetry SDK at each request costs a tenth of a hot answer.
         telemetry=None if settings.gateway_opentelemetry else NO_TELEMETRY,
     )
+    # Routers are asked in turn, and this one is asked most. What such doors do not know, they do
+    # not mind.
+    app.include_router(exchange_door.router)
     app.include_router(health.router)
     app.include_router(documents.router)
     for room in (
@@ -135,8 +138,6 @@ def create_app(
         pnl_router,
     ):
         app.include_router(room.router, dependencies=[only_known_parameters])
-    # What other clients' doors do not know, they do not mind.
-    app.include_router(exchange_door.router)
     app.include_router(dashboard_door.router)
     app.mount("/static", StaticFiles(directory=str(documents.STATIC)))
     return app

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import structlog
 from fastapi import Depends, Header, Query
@@ -123,10 +123,6 @@ async def _reads(connection: HTTPConnection) -> Reads:
     return _resources(connection).reads
 
 
-async def _writes(connection: HTTPConnection) -> Writes:
-    return _resources(connection).writes
-
-
 async def _terms(
     connection: HTTPConnection,
     max_age: Annotated[
@@ -196,9 +192,21 @@ async def _speaker(connection: HTTPConnection, visitor: Visitor) -> str | None:
     return None if visitor is None else visitor.user_id
 
 
-async def _guest(connection: HTTPConnection) -> Guest | Flaw:
+class Door(NamedTuple):
+    """What stands behind the exchange's own API, and who comes to it."""
+
+    reads: Reads
+    writes: Writes
+    guest: Guest | Flaw
+
+
+async def door(connection: HTTPConnection) -> Door:
     """Who calls the exchange's own API: by token, by a virtual key's signature, or unnamed."""
     resources = _resources(connection)
+    return Door(resources.reads, resources.writes, await _guest(resources, connection))
+
+
+async def _guest(resources: Resources, connection: HTTPConnection) -> Guest | Flaw:
     gatekeeper = resources.gatekeeper
     shown = connection.headers.get("authorization")
     if gatekeeper is not None and shown is not None:
@@ -220,9 +228,7 @@ CatalogueProgress = Annotated[Progress, Depends(_progress)]
 Config = Annotated[settings.Settings, Depends(_config)]
 Database = Annotated[db.Database, Depends(_database)]
 Exchange = Annotated[ExchangeWatch, Depends(_exchange)]
-ExchangeGuest = Annotated[Guest | Flaw, Depends(_guest)]
 ExchangeReads = Annotated[Reads, Depends(_reads)]
-ExchangeWrites = Annotated[Writes, Depends(_writes)]
 KeyKeeper = Annotated[Keeper, Depends(_keeper)]
 KeyVault = Annotated[Vault, Depends(_vault)]
 MarketLookup = Annotated[Lookup, Depends(_lookup)]
