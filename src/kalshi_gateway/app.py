@@ -56,7 +56,7 @@ from .markets.standing import Progress
 from .markets.sync import Sync
 from .markets.tiers import Tiers
 from .metrics import Metrics
-from .news import Listener, Roll
+from .news import Listener, Roll, Several
 from .rates import Rates
 from .readiness import Readiness
 from .requests import Bounded, Entrance
@@ -215,8 +215,6 @@ def opened(
                     failures=metrics.job_failures,
                 )
                 await stack.enter_async_context(beside(noting, "token uses"))
-            listener = Listener(database_url, {"user": front.ready, **believers})
-            await stack.enter_async_context(beside(listener.run(), "news"))
             http = await stack.enter_async_context(
                 http_client(settings.kalshi_base_url, transport=exchange)
             )
@@ -254,6 +252,9 @@ def opened(
             )
             await stack.enter_async_context(beside(noting_watched, "watched accounts"))
             reads = front.reads = Reads(kalshi, vault, lines)
+            keeping = {"user": Several(front.ready, reads), **believers}
+            listener = Listener(database_url, keeping)
+            await stack.enter_async_context(beside(listener.run(), "news"))
             writes = Writes(
                 database,
                 vault,

@@ -61,6 +61,26 @@ class Keeps(Protocol):
         """Ask again about what is named, which has changed, or about all of it."""
 
 
+class Several:
+    """Several who keep something of what one topic tells of."""
+
+    def __init__(self, *keeping: Keeps) -> None:
+        self._keeping = keeping
+
+    @property
+    def hears(self) -> bool:
+        return all(keeps.hears for keeps in self._keeping)
+
+    @hears.setter
+    def hears(self, hears: bool) -> None:
+        for keeps in self._keeping:
+            keeps.hears = hears
+
+    def forget(self, name: str | None) -> None:
+        for keeps in self._keeping:
+            keeps.forget(name)
+
+
 async def tell(conn: AsyncConnection, topic: str, name: object) -> None:
     """Tell of a change, once the transaction that makes it is committed."""
     await conn.execute(select(func.pg_notify(NEWS, f"{topic} {name}")))

@@ -480,6 +480,33 @@ async def test_a_read_begun_before_is_not_given_after(
     assert counts == [0, 1, 1]
 
 
+async def test_in_other_processes_too(
+    people: People,
+    settings: Settings,
+    database_url: str,
+    transport: Watched,
+    market: str,
+) -> None:
+    """What one gateway has written for a user, another one does not deny."""
+    await people.admit()
+    signer = await people.key()
+    apps = [create_app(settings, database_url=database_url, exchange=transport) for _ in range(2)]
+
+    async with asking(apps[0]) as one, asking(apps[1]) as two:
+        while not all(app.state.resources.reads.hears for app in apps):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # nobody tells when both listen
+        empty = await two.get(OWN_ORDERS, auth=signer)
+        [kept] = apps[1].state.resources.reads._kept.values()
+        kept.asked_at += 600  # so that it would be given for long
+        again = await two.get(OWN_ORDERS, auth=signer)
+        placed = await one.post(ORDERS, json=an_order(market), auth=signer)
+        after = await two.get(OWN_ORDERS, auth=signer)
+
+    assert (empty.json()["orders"], again.headers["X-Cache"]) == ([], "HIT")
+    assert placed.status_code == 201
+    assert [o["order_id"] for o in after.json()["orders"]] == [placed.json()["order_id"]]
+
+
 # --- cancels find their shard
 
 

@@ -119,8 +119,11 @@ class Reads:
         self._taken_bytes = 0
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._flights = Flights()
-        #: How often each user has written: what is kept or asked for before counts no more.
-        self._writes: Counter[str] = Counter()
+        #: How often each user's things have changed, and all users' may have: what was kept or
+        #: asked for before counts no more.
+        self._changes: Counter[str | None] = Counter()
+        #: It keeps for a second what it would not hear of.
+        self.hears = False
 
     async def public(self, operation: Operation, target: str, wish: Wish) -> Given:
         """What everybody may read; raises what asking raised where nothing kept will do."""
@@ -140,12 +143,16 @@ class Reads:
         signer = await self._vault.open(user_id)
         own = signer is self._vault.own_signer(user_id)
         line = self._lines.line(user_id, signer, own=own)
-        owner = (user_id, signer.key.key_id, self._writes[user_id])
+        changes = (self._changes[user_id], self._changes[None])
+        owner = (user_id, signer.key.key_id, changes)
         return await self._get(line.kalshi, owner, operation, target, wish)
 
-    def forget(self, user_id: str) -> None:
-        """This user has written: nothing asked for before now is given any more."""
-        self._writes[user_id] += 1
+    def forget(self, name: str | None) -> None:
+        """This user has written, or their things have changed; None: perhaps everybody's.
+
+        Nothing that was asked for before now is given any more.
+        """
+        self._changes[name] += 1
 
     async def _get(
         self, kalshi: Kalshi, owner: Hashable, operation: Operation, target: str, wish: Wish

@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import structlog
 
+from kalshi_gateway import news
 from kalshi_gateway.accounts.clients import Line, Lines
 from kalshi_gateway.accounts.refresh import Refresher
 from kalshi_gateway.audit import repository as audit
@@ -136,7 +137,9 @@ class Writes:
         details: Details = {"begun": begun, "status": answer.status, "told": _words(answer)}
         try:
             async with self._database.begin() as conn:
+                await news.tell(conn, "user", entry.user_id)
                 await audit.record(conn, replace(entry, outcome=_outcome(answer), details=details))
+            # This also waits until all processes have heard.
             await self._refresher.invalidate(str(entry.user_id))
         except GatewayError as error:
             log.error(
