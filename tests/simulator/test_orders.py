@@ -235,6 +235,37 @@ async def test_amend(ada: Trader, bob: Trader, market: MarketEntry) -> None:
     assert gone == (404, "not_found", None)
 
 
+async def test_amended_to_the_same(ada: Trader, market: MarketEntry) -> None:
+    """Counts are told only where an amendment has changed one."""
+    order = await ada.place(ticker=market.ticker)
+    path = f"{ORDERS}/{order['order_id']}/amend"
+
+    _, same = await ada.ask("POST", path, an_order(market.ticker))
+    _, moved = await ada.ask("POST", path, an_order(market.ticker, price="0.31"))
+    _, more = await ada.ask("POST", path, an_order(market.ticker, count="4"))
+
+    assert same.keys() == moved.keys() == {"client_order_id", "order_id", "ts_ms"}
+    assert (more["fill_count"], more["remaining_count"]) == ("0.00", "4.00")
+
+
+@pytest.mark.parametrize("body", ["[]", '"x"', "7", "", "{", "\x00"])
+async def test_no_order_at_all(ada: Trader, client: httpx.AsyncClient, body: str) -> None:
+    """A body that is no object is a bad request, in the flat form."""
+    response = await client.post(ORDERS, content=body, auth=ada.auth)
+
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+async def test_post_only_meets_nobody(ada: Trader, market: MarketEntry) -> None:
+    """Not the crowd, and not an order of one's own."""
+    await ada.place(ticker=market.ticker, side="ask", price="0.43")
+    only = an_order(market.ticker, price="0.43", post_only=True)
+
+    crossing = await ada.refused("POST", ORDERS, only)
+
+    assert crossing == (400, "invalid_order", "post only cross")
+
+
 @pytest.mark.parametrize(
     ("body", "left", "status"),
     [

@@ -119,6 +119,12 @@ PRIVATE = [
     _own("/portfolio/fills", "GetFills", portfolio.fills),
     _own("/portfolio/settlements", "GetSettlements", portfolio.settlements),
     _own("/portfolio/orders", "GetOrders", portfolio.orders),
+    _own("/portfolio/orders/queue_positions", "GetOrderQueuePositions", orders.queue_positions),
+    _own(
+        "/portfolio/orders/{order_id}/queue_position",
+        "GetOrderQueuePosition",
+        orders.queue_position,
+    ),
     Operation(
         "GET", "/portfolio/orders/{order_id}", "GetOrder", portfolio.order, READ, cost=ONE_ORDER
     ),

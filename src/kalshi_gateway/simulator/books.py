@@ -9,14 +9,22 @@ from .prices import DOLLAR, contracts, dollars, hundredths, step_below, ten_thou
 
 Level = tuple[int, int]  # price in ten-thousandths, size in hundredths
 DEEPEST = 14
+# Where a side's best price and its size stand in a market's row; bids for NO are asks for YES.
+YES = ("yes_bid_dollars", "yes_bid_size_fp")
+NO = ("no_bid_dollars", "yes_ask_size_fp")
 
 
 def derived(entry: MarketEntry, seed: int) -> dict[str, Any]:
     """The body of a market's book: bids of both sides, each in its own price, best last."""
-    grid = entry.field("price_level_structure")
-    bids = _side(entry, "yes_bid_dollars", "yes_bid_size_fp", grid, seed)
-    asks = _side(entry, "no_bid_dollars", "yes_ask_size_fp", grid, seed)
+    bids, asks = (_side(entry, *fields, seed) for fields in (YES, NO))
     return {"orderbook_fp": {"no_dollars": _levels(asks), "yes_dollars": _levels(bids)}}
+
+
+def crowd(entry: MarketEntry, seed: int, *, bids: bool) -> list[Level]:
+    """What is bid or asked in YES's price, best first."""
+    if bids:
+        return _side(entry, *YES, seed)[::-1]
+    return [(DOLLAR - price, size) for price, size in reversed(_side(entry, *NO, seed))]
 
 
 def best(body: dict[str, Any], depth: int) -> dict[str, Any]:
@@ -29,10 +37,9 @@ def best(body: dict[str, Any], depth: int) -> dict[str, Any]:
     }
 
 
-def _side(
-    entry: MarketEntry, price_field: str, size_field: str, grid: str, seed: int
-) -> list[Level]:
+def _side(entry: MarketEntry, price_field: str, size_field: str, seed: int) -> list[Level]:
     """Levels from the quoted one downwards; nobody quotes where the size is nothing."""
+    grid = entry.field("price_level_structure")
     price = ten_thousandths(entry.field(price_field))
     size = hundredths(entry.field(size_field))
     if size == 0 or not 0 < price < DOLLAR:

@@ -54,6 +54,11 @@ class Holding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         against = self.position < 0 if bid else self.position > 0
         return min(count, abs(self.position)) if against else 0
 
+    def change(self, *, bid: bool, price: int, count: int) -> int:
+        """What a trade at YES's price moves to its owner, but for its fee."""
+        paid = price if bid else DOLLAR - price
+        return self.closing(bid=bid, count=count) * DOLLAR - count * paid
+
     def after(self, *, bid: bool, price: int, count: int, fee: int, at_us: int) -> "Holding":
         """What is held after a fill; the price is YES's, whichever side is bought."""
         paid = price if bid else DOLLAR - price

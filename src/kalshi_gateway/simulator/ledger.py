@@ -224,14 +224,33 @@ class Ledger:
         first, second = (self._book(p, entry, price, count, trade_id, now) for p in planned)
         return first, second
 
-    def _plan(self, side: Side, entry: MarketEntry, price: int, count: int, now: int) -> Planned:
-        member, shard = side.member, shard_of(entry)
-        holding = member.holdings.now.get((side.subaccount, entry.ticker)) or Holding(
-            ticker=entry.ticker, event_ticker=entry.event_ticker, shard=shard
+    def affords(
+        self,
+        member: Member,
+        entry: MarketEntry,
+        order: Order,
+        price: int,
+        count: int,
+        *,
+        taker: bool = True,
+    ) -> bool:
+        """Whether a member has the money for a trade of an order of his."""
+        holding = self._holding(member, order.subaccount, entry)
+        change = holding.change(bid=order.bid, price=price, count=count)
+        model = fees.terms_of(self.catalogue, entry).fee(price, count, taker=taker)
+        fee, _ = fees.rounded(change, model, order.saved, member.precision)
+        return _pays(member, member.held(order.subaccount, holding.shard), change, fee)
+
+    def _holding(self, member: Member, subaccount: int, entry: MarketEntry) -> Holding:
+        """What a member has in a market, if only nothing yet."""
+        return member.holdings.now.get((subaccount, entry.ticker)) or Holding(
+            ticker=entry.ticker, event_ticker=entry.event_ticker, shard=shard_of(entry)
         )
+
+    def _plan(self, side: Side, entry: MarketEntry, price: int, count: int, now: int) -> Planned:
+        member, holding = side.member, self._holding(side.member, side.subaccount, entry)
         closing = holding.closing(bid=side.bid, count=count)
-        paid = price if side.bid else DOLLAR - price
-        change = closing * DOLLAR - count * paid
+        change = holding.change(bid=side.bid, price=price, count=count)
         fee, order = 0, side.order
         if order is not None:
             if order.status != "resting" or count > order.remaining:
@@ -240,11 +259,11 @@ class Ledger:
             model = terms.fee(price, count, taker=side.taker)
             fee, saved = fees.rounded(change, model, order.saved, member.precision)
             order = order.after(count, price, fee, saved, now, taker=side.taker)
-        cash = member.held(side.subaccount, shard) + change - fee
-        if cash < 0 and change < fee and not member.credit:
+        cash = member.held(side.subaccount, holding.shard)
+        if not _pays(member, cash, change, fee):
             raise refusals.insufficient_balance()
         after = holding.after(bid=side.bid, price=price, count=count, fee=fee, at_us=now)
-        return Planned(side, closing, cash, after, fee, order)
+        return Planned(side, closing, cash + change - fee, after, fee, order)
 
     def _book(
         self, plan: Planned, entry: MarketEntry, price: int, count: int, trade_id: str, now: int
@@ -341,6 +360,11 @@ class Ledger:
 def shard_of(entry: MarketEntry) -> int:
     """The shard a market lives on; recordings made before there were shards know of one."""
     return entry.field("exchange_index") or 0
+
+
+def _pays(member: Member, cash: int, change: int, fee: int) -> bool:
+    """Whether a trade leaves a member without debts, or brings him more than it takes."""
+    return cash + change >= fee or change >= fee or member.credit
 
 
 def _positive(amount: int) -> None:

@@ -157,6 +157,7 @@ class Life:
             **grown,
             **quote_fields(rng, bid, ask),
         )
+        self.exchange.matching.meet(entry)
 
     # What the exchange does
 

@@ -17,10 +17,12 @@ from kalshi_gateway.simulator.refusals import Refused
 from kalshi_gateway.simulator.rows import Fill, Order
 from kalshi_gateway.simulator.times import SECOND
 
-from .private import key_of, member_of, subaccount_of
+from .private import key_of, member_of, subaccount_of, tickers_of
 
 TimeInForce = Literal["fill_or_kill", "good_till_canceled", "immediate_or_cancel"]
 SelfTradePrevention = Literal["taker_at_cross", "maker"]
+#: What the exchange's decoder calls what ours has found.
+GO_KINDS = {"int": "number", "float": "number", "str": "string"}
 #: Wherever the market's ticker leads.
 BY_TICKER = -1
 
@@ -134,9 +136,7 @@ async def cancel_batch(call: Call) -> Answer:
 async def cancel_all(call: Call) -> Answer:
     """All that rests, on all shards; of all subaccounts unless one is named."""
     member, subaccount = member_of(call), subaccount_of(call, None)
-    for order in list(member.orders.now.values()):
-        if order.status == "resting" and subaccount in (None, order.subaccount):
-            call.exchange.ledger.cancel(member, order.order_id)
+    call.exchange.matching.cancel_all(member, subaccount, call.now_us)
     return Answer(b"", 204)
 
 
@@ -175,7 +175,11 @@ async def amend(call: Call) -> Answer:
     shrinks = price == order.price and remaining <= order.remaining
     call.exchange.ledger.change(member, after, keeps_its_place=shrinks)
     taken = Taken(after, []) if shrinks else matching.place(member, entry, after, rests=True)
-    return Answer(wire.encode(_told(taken, call.now_us)))
+    told = _told(taken, call.now_us)
+    if taken.order.remaining == order.remaining and not taken.fills:
+        # Counts are told only where one of them has changed.
+        del told["fill_count"], told["remaining_count"]
+    return Answer(wire.encode(told))
 
 
 async def decrease(call: Call) -> Answer:
@@ -215,6 +219,34 @@ async def decrease(call: Call) -> Answer:
             }
         )
     )
+
+
+async def queue_position(call: Call) -> Answer:
+    """How many contracts come before an order's own."""
+    order = member_of(call).orders.now.get(call.path["order_id"])
+    if order is None or order.status != "resting":
+        raise refusals.not_found()
+    ahead = call.exchange.matching.ahead(order)
+    return Answer(wire.encode({"queue_position_fp": contracts(ahead)}))
+
+
+async def queue_positions(call: Call) -> Answer:
+    """The same of all that rests, in some markets or in all."""
+    subaccount, tickers = subaccount_of(call, 0), tickers_of(call, "market_tickers")
+    event = call.text("event_ticker")
+    rows = [
+        {
+            "market_ticker": order.ticker,
+            "order_id": order.order_id,
+            "queue_position_fp": contracts(call.exchange.matching.ahead(order)),
+        }
+        for order in member_of(call).orders.now.values()
+        if order.status == "resting"
+        and order.subaccount == subaccount
+        and (tickers is None or order.ticker in tickers)
+        and event in (None, order.event_ticker)
+    ]
+    return Answer(wire.encode({"queue_positions": rows}))
 
 
 def items(body: bytes) -> int:
@@ -258,7 +290,7 @@ def _created(call: Call, asked: CreateOrderV2Request) -> dict[str, Any]:
     )
     matching.afford(member, order)
     available = matching.available(member, entry, asked.side, price)
-    if asked.post_only and available:
+    if asked.post_only and matching.crosses(entry, asked.side, price):
         # The documentation says 201 and a cancel; so it was on demo (2026-06).
         raise refusals.enveloped(400, "invalid_order", details="post only cross")
     if asked.time_in_force == "fill_or_kill" and available < count:
@@ -379,12 +411,17 @@ def _read(body: bytes | msgspec.Raw, shape: type[T]) -> T:
 
 def _unread(error: str, shape: str) -> Refused:
     typed = re.search(r"Expected `(\w+).*`, got `(\w+)` - at `\$\.(\w+)`", error)
+    whole = re.fullmatch(r"Expected `object`, got `(\w+)`", error)
+    if whole is not None:
+        got = GO_KINDS.get(whole[1], whole[1])
+        told = f"json: cannot unmarshal {got} into Go value of type {shape}"
+        return refusals.flat(400, "bad_request", told)
     if typed is None:
         missing = re.search(r"missing required field `(\w+)`", error)
         field = missing[1] if missing else "body"
         return refusals.invalid(f"{field} is required" if missing else "not one of its values")
     wanted = {"str": "string", "int": "int64", "bool": "bool"}.get(typed[1], typed[1])
-    got = {"int": "number", "float": "number", "str": "string"}.get(typed[2], typed[2])
+    got = GO_KINDS.get(typed[2], typed[2])
     return refusals.flat(
         400,
         "bad_request",
