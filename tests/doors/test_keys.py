@@ -174,7 +174,7 @@ async def test_times_that_are_none(people: People, said: str) -> None:
     assert details(response) == (401, "header_timestamp_expired", None)
 
 
-@pytest.mark.parametrize("key_id", [str(uuid4()), "some-key", "\xe9"])
+@pytest.mark.parametrize("key_id", ["7f1a8d6e-0c3b-4a57-9d1e-2b6f00c4e9aa", "some-key", "\xe9"])
 async def test_unknown_key(people: People, key_id: str) -> None:
     """A key that the gateway did not issue is unknown, also where everybody may read."""
     signer = await people.key()
