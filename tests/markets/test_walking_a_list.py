@@ -100,6 +100,23 @@ async def test_walk_of_a_series(
     assert await walked(client, "/kalshi/markets", {**asked, "limit": 7}) == everything
 
 
+@pytest.mark.parametrize("most", [1, 20, 2_000])
+@pytest.mark.parametrize("sort", SORTS)
+async def test_walk_of_what_only_rows_tell(
+    client: Client, sort: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rows have to be looked at for a page, each that is asked for comes once."""
+    monkeypatch.setattr(ordering, "MOST_WALKED", most)
+    everything = (await client.get("/kalshi/markets", params={"sort": sort})).json()["markets"]
+    likely = {market["ticker"] for market in everything if (market["last_price"] or 0) >= 0.2}
+
+    asked = {"sort": sort, "min_price": "0.2", "max_price": "0.4", "min_volume": "0"}
+    found = await walked(client, "/kalshi/markets", {**asked, "limit": 4})
+
+    assert 20 < len(found) < 60
+    assert found == [market["ticker"] for market in everything if market["ticker"] in likely]
+
+
 @pytest.mark.parametrize(
     ("path", "asked", "count"),
     [

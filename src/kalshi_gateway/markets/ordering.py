@@ -2,7 +2,9 @@
 
 Rows are read in their order from the index of that column, and those that the question leaves out
 are passed over. Of one series so many would be passed over that its own rows are read and sorted,
-unless they are very many.
+unless they are very many. Where rows have to be looked at to be left out, Postgres, which takes
+several such conditions together to leave next to none, would rather read and sort all of them: so
+some are looked at in their order first, which mostly fills a page.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,9 @@ from .ranking import Shelf
 
 #: So many rows of a series are sorted sooner than they would be met among all others.
 MOST_SORTED = 2_000
+
+#: So many are looked at in their order before Postgres has its way.
+MOST_WALKED = 2_000
 
 
 async def rows(
@@ -71,6 +76,10 @@ class _Part:
             found = await conn.fetch(self._all_sorted(conditions), *values)
             if not found or found[0]["among"] <= MOST_SORTED:
                 return found
+        if self.question.told_by_row and len(ranges(self.listing)) == 1:
+            found = await conn.fetch(self._walked(conditions), *values)
+            if len(found) == self.limit:
+                return found
         return await conn.fetch(self._in_order(conditions), *values)
 
     def _conditions(self) -> tuple[list[str], list[Any]]:
@@ -91,11 +100,9 @@ class _Part:
         return conditions, values
 
     def _in_order(self, conditions: Sequence[str]) -> str:
-        name = self.shelf.name
-        order = self._ordered(self._column, name) if self.known else self._ordered(name)
         parts = [
             f"({self._select(f'{self.body} AS body', part, conditions)}"
-            f" ORDER BY {order} LIMIT {self.limit})"
+            f" ORDER BY {self._order} LIMIT {self.limit})"
             for part in ranges(self.listing)
         ]
         if len(parts) == 1:
@@ -103,6 +110,17 @@ class _Part:
         return (
             f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS page"
             f" ORDER BY {self._ordered('key', 'name')} LIMIT {self.limit}"
+        )
+
+    def _walked(self, conditions: Sequence[str]) -> str:
+        (part,) = ranges(self.listing)
+        told = self.question.without_rows().where(*part, *conditions)
+        return (
+            f"SELECT {self.shelf.name} AS name, {self._column} AS key, {self.body} AS body"
+            f" FROM (SELECT * FROM {self.shelf.table} WHERE {told}"
+            f" ORDER BY {self._order} LIMIT {MOST_WALKED}) AS walked"
+            f" WHERE {' AND '.join(self.question.told_by_row)}"
+            f" ORDER BY {self._order} LIMIT {self.limit}"
         )
 
     def _all_sorted(self, conditions: Sequence[str]) -> str:
@@ -127,6 +145,12 @@ class _Part:
     @property
     def _column(self) -> str:
         return COLUMNS[self.listing.ordering]
+
+    @property
+    def _order(self) -> str:
+        """As the index has it: rows without a key come by name alone."""
+        columns = (self._column, self.shelf.name) if self.known else (self.shelf.name,)
+        return self._ordered(*columns)
 
     def _ordered(self, *columns: str) -> str:
         direction = "DESC" if self.listing.descending else "ASC"

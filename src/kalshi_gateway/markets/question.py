@@ -12,6 +12,8 @@ class Question:
 
     conditions: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
+    #: Those of them that only the row itself tells, and no index that a list is read from.
+    told_by_row: list[str] = field(default_factory=list)
 
     def value(self, value: Any) -> str:
         """The placeholder that stands for this value."""
@@ -23,7 +25,12 @@ class Question:
 
     def also(self, *more: str) -> "Question":
         """A copy that asks for more."""
-        return Question([*self.conditions, *more], list(self.values))
+        return Question([*self.conditions, *more], list(self.values), list(self.told_by_row))
+
+    def without_rows(self) -> "Question":
+        """What an index tells of it."""
+        told = [one for one in self.conditions if one not in self.told_by_row]
+        return Question(told, list(self.values))
 
     def has_words(self, query: Query | None) -> str:
         """The condition that a row is found by this query."""

@@ -15,6 +15,7 @@ from . import family, ordering, ranking
 from .answers import CategoryFacet, Facet
 from .family import Event, Series
 from .listing import (
+    COLUMNS,
     EventListing,
     Listing,
     MarketListing,
@@ -284,7 +285,10 @@ async def _markets(conn: Driver, listing: MarketListing) -> Question:
         ("last_price_microdollars", "<=", microdollars(listing.max_price)),
     ):
         if bound is not None:
-            question.conditions.append(f"{column} {comparison} {question.value(bound)}")
+            condition = f"{column} {comparison} {question.value(bound)}"
+            question.conditions.append(condition)
+            if column != COLUMNS.get(listing.ordering):
+                question.told_by_row.append(condition)
     return question
 
 
