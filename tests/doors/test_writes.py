@@ -430,6 +430,36 @@ async def test_who_gives_up_calls_nothing_back(
     assert [line.outcome for line in await log_of(database)] == ["begun", "done"]
 
 
+async def test_real_key_never_shows(
+    people: People,
+    exchange: Exchange,
+    market: str,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing of the user's real key, and no signature, is in an answer or a log of a write."""
+    caplog.set_level("DEBUG")
+    ada, signer = await people.admit(), await people.key()
+    headers = signer.headers("POST", httpx.URL(GATEWAY_URL + ORDERS))
+
+    answers = [
+        await people.client.post(ORDERS, json=an_order(market), headers=headers) for _ in range(2)
+    ]
+    exchange.faults.add(Fault(kind="reset", operation=CREATE, times=1))
+    answers.append(await people.client.post(ORDERS, json=an_order(market), auth=signer))
+    exchange.keys.revoke(ada.key_id)
+    answers.append(await people.client.post(ORDERS, json=an_order(market), auth=signer))
+
+    said = capsys.readouterr()
+    everything = [caplog.text, said.out, said.err, *map(str, await log_of(database))]
+    for answer in answers:
+        everything += [answer.text, str(answer.headers)]
+    assert [answer.status_code for answer in answers] == [201, 401, 504, 401]
+    assert ada.key_id not in "".join(everything)
+    assert headers["KALSHI-ACCESS-SIGNATURE"] not in "".join(everything)
+
+
 # --- read your writes
 
 
@@ -577,13 +607,13 @@ async def test_decreases_and_batches_find_their_shards(
 
     decrease, cancels = transport.writes[-2:]
     assert (less.status_code, less.json()["remaining_count"]) == (200, "2.00")
-    assert decrease.content == b'{"market_ticker":"KXFAR-26-A", "reduce_by": "1.00" , "odd":1.10}'
+    assert decrease.content == b'{ "reduce_by": "1.00" , "odd":1.10,"market_ticker":"KXFAR-26-A"}'
     assert [row["reduced_by"] for row in ended.json()["orders"]] == ["2.00", "3.00", "3.00"]
     assert b'"more":0.10' in cancels.content
     assert read(cancels.content)["orders"] == [
-        {"market_ticker": far, "order_id": first},
+        {"order_id": first, "market_ticker": far},
         {"order_id": second, "exchange_index": 2},
-        {"market_ticker": market, "order_id": near},
+        {"order_id": near, "market_ticker": market},
     ]
 
 

@@ -78,13 +78,13 @@ class Routing:
     async def completed(self, kalshi: Kalshi, user_id: str, write: Write) -> Write:
         """The same write, with the market of its order where the client has not said it."""
         if write.kind == CANCEL:
-            said = dict(parse_qsl(write.query.decode("ascii")))
+            said = dict(parse_qsl(write.query.decode("ascii"), keep_blank_values=True))
             if _is_routed(said.get(TICKER), said.get(SHARD)):
                 return write
             ticker = await self._ticker(kalshi, user_id, _order_id(write))
             return write if ticker is None else _with_query(write, ticker)
         if write.kind == DECREASE:
-            if _says(write.body):
+            if not write.body or _says(write.body):
                 return write
             ticker = await self._ticker(kalshi, user_id, _order_id(write))
             return write if ticker is None else write._replace(body=_with(write.body, ticker))
@@ -143,7 +143,8 @@ def _order_id(write: Write) -> str:
 
 
 def _is_routed(ticker: Any, shard: Any) -> bool:
-    return bool(ticker) or (shard is not None and str(shard) != str(BY_TICKER))
+    """Whether either is said; what is said wrongly is for the exchange to refuse."""
+    return ticker is not None or (shard is not None and str(shard) != str(BY_TICKER))
 
 
 def _says(body: bytes) -> bool:
@@ -158,10 +159,10 @@ def _with_query(write: Write, ticker: str) -> Write:
 
 
 def _with(body: bytes, ticker: str) -> bytes:
-    """A JSON object with the market put before all else, and the rest to the letter."""
-    rest = body.lstrip()[1:] if body.strip() else b"}"
-    comma = b"" if rest.lstrip().startswith(b"}") else b","
-    return b'{"%s":%s%s%s' % (TICKER.encode(), msgspec.json.encode(ticker), comma, rest)
+    """A JSON object with the market behind all else, where it counts; the rest to the letter."""
+    rest = body.rstrip()[:-1]
+    comma = b"" if rest.strip() == b"{" else b","
+    return b'%s%s"%s":%s}' % (rest, comma, TICKER.encode(), msgspec.json.encode(ticker))
 
 
 def _orders(body: bytes) -> list[msgspec.Raw]:
