@@ -9,10 +9,12 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from kalshi_gateway import upstream
 from kalshi_gateway.accounts import refresh
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi.retries import Retries
+from kalshi_gateway.kalshi.wire import AccountLimits, BucketLimit
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.simulator import app as simulator
 from kalshi_gateway.simulator.exchange import Exchange
@@ -58,6 +60,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     # The exchange's time is moved by hand, faster than ours goes by.
     monkeypatch.setattr(refresh, "CURRENT_FOR", timedelta(0))
     monkeypatch.setattr(refresh, "LOOK_AGAIN_SECONDS", 0.01)
+    # It is held to no limits here, so markets need not be asked for five at a time.
+    much = BucketLimit(refill_rate=100_000, bucket_capacity=100_000)
+    monkeypatch.setattr(upstream, "UNSIGNED", AccountLimits(read=much))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ ROUNDING = Decimal("0.000001")
 @pytest.fixture
 def exchange(moment: Moment) -> Exchange:
     """A small exchange whose members trade by themselves, and have a past."""
-    exchange = Exchange.generated(120, seed=5, now=moment, members=6)
+    exchange = Exchange.generated(120, seed=5, now=moment, members=4)
     exchange.limits.on = False
     return exchange
 
