@@ -338,6 +338,5 @@ async def test_without_tokens(at_home: httpx.AsyncClient, exchange: Exchange) ->
 def grow_older(asking: httpx.AsyncClient, seconds: float) -> None:
     """Let time pass for all that is kept."""
     app: FastAPI = asking._transport.app  # type: ignore[attr-defined]
-    kept = app.state.resources.reads._kept
-    for key, one in kept.items():
-        kept[key] = one._replace(asked_at=one.asked_at - seconds)
+    for kept in app.state.resources.reads._kept.values():
+        kept.asked_at -= seconds
