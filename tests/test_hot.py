@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy.engine import make_url
 
 from kalshi_gateway import hot
+from kalshi_gateway.answers import takes_gzip
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi.client import http_client
@@ -112,6 +113,22 @@ async def test_a_compressed_answer_says_the_same(
     assert "content-encoding" not in plain.headers
     assert zipped.headers["content-encoding"] == "gzip"
     assert _content(zipped) == _content(plain)
+
+
+@pytest.mark.parametrize(
+    ("accepts", "zipped"),
+    [
+        ("br;q=1.0, gzip;q=0.9, deflate;q=0.8", True),
+        ("deflate, GZIP ; Q=0.001", True),
+        ("x-gzip", False),
+        ("gzip;q=0, identity", False),
+        ("gzip; q=0.000", False),
+        ("", False),
+    ],
+)
+def test_who_takes_gzip(accepts: str, zipped: bool) -> None:
+    """RFC 9110: whoever names it, however much less it is liked than others, unless not at all."""
+    assert takes_gzip(accepts.encode()) is zipped
 
 
 async def test_an_answer_is_made_anew_behind_the_one_that_is_given(

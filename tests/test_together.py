@@ -12,11 +12,21 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from kalshi_gateway import hot
 from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
+from kalshi_gateway.protocol import CarefulProtocol
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.tokens import repository as tokens
-from tests.markets.builders import a_market, a_row, a_series, an_event, an_event_row, store
+from tests.markets.builders import (
+    a_market,
+    a_row,
+    a_series,
+    an_event,
+    an_event_row,
+    note_all_walked,
+    store,
+)
 from tests.markets.gateway import QUIET
 from tests.markets.upstream import Upstream
 from tests.serving import lets_in, served
@@ -67,9 +77,18 @@ def app(settings: Settings, database_url: str, upstream: Upstream) -> FastAPI:
 @pytest.fixture
 async def secret(database: Database) -> str:
     await store(database, a_series(), an_event(EVENT), a_market(TICKER))
+    await note_all_walked(database)
     async with database.begin() as conn:
         _, secret = await tokens.create(conn, "reader", ["read"], "alice", None)
     return secret
+
+
+class HastyProtocol(CarefulProtocol):
+    """Lets go of an idle connection at once."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.timeout_keep_alive = 0
 
 
 class Asking:
@@ -121,10 +140,16 @@ async def asking(app: FastAPI, secret: str, upstream: Upstream) -> AsyncIterator
 
 
 @asynccontextmanager
-async def asking_of(app: FastAPI, secret: str, upstream: Upstream) -> AsyncIterator[Asking]:
+async def asking_of(
+    app: FastAPI,
+    secret: str,
+    upstream: Upstream,
+    *,
+    http: type[CarefulProtocol] = CarefulProtocol,
+) -> AsyncIterator[Asking]:
     """A server whose gatekeeper knows the token."""
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(served(app))
+        port = await stack.enter_async_context(served(app, http=http))
         client = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
         )
@@ -212,6 +237,21 @@ async def test_requests_of_a_connection_stay_in_order(asking: Asking) -> None:
 
     assert all(b'"bids"' in one.body for one in books)
     assert all(b'"bids"' not in one.body and one.status == 200 for one in healths)
+
+
+async def test_a_request_behind_another_is_no_idle_connection(
+    app: FastAPI, secret: str, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was answered at once does not let the connection end under what is being asked."""
+    monkeypatch.setattr(hot, "FRESH_SECONDS", 600.0)
+    async with asking_of(app, secret, upstream, http=HastyProtocol) as asking:
+        await asking.all_ask("/kalshi/series", many=1, more=asking.request(BOOK))
+
+        ((reader, _),) = asking.connections
+        series = await answer(reader)
+        (book,) = await asking.answers()
+
+    assert (series.status, book.status) == (200, 200)
 
 
 async def test_all_hear_of_a_failure(asking: Asking) -> None:

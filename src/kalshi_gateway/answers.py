@@ -5,6 +5,7 @@ a second, and both ways to an answer (through its route, or from `hot.py`) end i
 """
 
 import gzip
+import re
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
@@ -25,6 +26,9 @@ ANSWER = "gateway.answer"
 WORTH_COMPRESSING = 1_400
 #: A page of 100 markets in half a millisecond; higher levels take twice that for a tenth less.
 GZIP_LEVEL = 1
+
+#: gzip in an Accept-Encoding header, and how much it is liked (RFC 9110).
+GZIP = re.compile(rb"(?:^|,)\s*gzip\s*(?:;\s*q=([\d.]+)\s*)?(?:,|$)", re.IGNORECASE)
 
 TELLING = frozenset({b"authorization", b"if-none-match", b"accept-encoding", b"cache-control"})
 
@@ -60,7 +64,10 @@ class Asked(NamedTuple):
 
 def takes_gzip(accepts: bytes) -> bool:
     """Whether an Accept-Encoding header takes it."""
-    return b"gzip" in accepts and b"gzip;q=0" not in accepts.replace(b" ", b"")
+    if accepts == b"gzip":
+        return True
+    named = GZIP.search(accepts)
+    return named is not None and (named[1] is None or named[1].strip(b"0.") != b"")
 
 
 class Answer(Response):

@@ -146,6 +146,8 @@ class CarefulProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Ask the application, unless another request is about to bring the same answer."""
+        # What was answered at once took the connection for idle; this came in the same piece.
+        self._unset_keepalive_if_required()
         front, scope = self._front, cast("Scope", cycle.scope)
         awaited = None if front is None else front.waits_for(scope)
         if front is None or awaited is None:
