@@ -13,6 +13,7 @@ from .rest import (
     account,
     events,
     funds,
+    groups,
     history,
     markets,
     orders,
@@ -27,6 +28,7 @@ PREFIX = "/trade-api/v2"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 READ = ("read",)
 WRITE = ("write", "write::trade")
+ONE_GROUP = "/portfolio/order_groups/{order_group_id}"
 ONE_ORDER = COSTS["GET", "/portfolio/orders/:order_id"]
 ONE_CANCEL = COSTS["DELETE", "/portfolio/events/orders/:order_id"]
 
@@ -183,6 +185,13 @@ PRIVATE = [
     _write(
         "POST", "/portfolio/events/orders/{order_id}/decrease", "DecreaseOrderV2", orders.decrease
     ),
+    _own("/portfolio/order_groups", "GetOrderGroups", groups.page),
+    _own(ONE_GROUP, "GetOrderGroup", groups.one),
+    _write("POST", "/portfolio/order_groups/create", "CreateOrderGroup", groups.create),
+    _write("DELETE", ONE_GROUP, "DeleteOrderGroup", groups.delete),
+    _write("PUT", f"{ONE_GROUP}/reset", "ResetOrderGroup", groups.reset),
+    _write("PUT", f"{ONE_GROUP}/trigger", "TriggerOrderGroup", groups.trigger),
+    _write("PUT", f"{ONE_GROUP}/limit", "UpdateOrderGroupLimit", groups.limit),
     *(
         Operation(method, path, "LegacyOrder", account.legacy_order, WRITE, bucket="write")
         for method, path in (

@@ -14,6 +14,7 @@ from .counters import Counters
 from .desk import Desk
 from .faults import Faults
 from .generator import Generator
+from .groups import Groups
 from .lag import Lag
 from .ledger import Ledger
 from .life import Life
@@ -51,6 +52,7 @@ class Exchange:
         self.lag = Lag()
         self.desk = Desk(self)
         self.matching = Matching(self)
+        self.groups = Groups(self)
         self.limits = Limits()
         self.tape = Tape(self.catalogue, seed, self.clock.micros())
         self.reference = Reference(self.catalogue)

@@ -1,5 +1,6 @@
 """Who owns what: orders, trades and settlements, in which no money is ever made or lost."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -59,6 +60,8 @@ class Ledger:
         self.crowd = Member("crowd", credit=True)
         self.fees = 0
         self.collateral: dict[str, int] = {}
+        # Told of each order that was matched, and of how much of it.
+        self.followers: list[Callable[[Member, Order, int, int], None]] = []
         self._ids = Ids(f"{seed} ledger")
         self._holders: dict[str, dict[tuple[str, int], Member]] = {}
         self._resting: dict[str, dict[str, Member]] = {}
@@ -83,6 +86,7 @@ class Ledger:
         client_order_id: str | None = None,
         expires_us: int | None = None,
         self_trade_prevention: str = "taker_at_cross",
+        order_group_id: str | None = None,
         at_us: int | None = None,
     ) -> Order:
         """An order not yet in anyone's books; what it would cost is not set aside."""
@@ -105,6 +109,7 @@ class Ledger:
             updated_us=now,
             expires_us=expires_us,
             self_trade_prevention=self_trade_prevention,
+            order_group_id=order_group_id,
         )
 
     def rest(self, member: Member, order: Order) -> Order:
@@ -222,6 +227,10 @@ class Ledger:
         locked = self.collateral.get(entry.ticker, 0)
         self.collateral[entry.ticker] = locked + (count - closing) * DOLLAR
         first, second = (self._book(p, entry, price, count, trade_id, now) for p in planned)
+        for plan in planned:
+            if plan.order is not None:
+                for follow in self.followers:
+                    follow(plan.side.member, plan.order, count, now)
         return first, second
 
     def affords(

@@ -123,7 +123,10 @@ class Matching:
     def meet(self, entry: MarketEntry) -> None:
         """Let the crowd, whose quotes have moved, take what members offer for no worse."""
         ledger = self.exchange.ledger
-        for member, order in ledger.resting(entry.ticker):
+        for member, rested in ledger.resting(entry.ticker):
+            order = member.orders.now[rested.order_id]
+            if order.status != "resting":
+                continue  # one before it has taken it down
             best = next(iter(self._crowd(entry, bids=not order.bid)), None)
             if best is None or (best[0] > order.price if order.bid else best[0] < order.price):
                 continue

@@ -87,15 +87,15 @@ class Batch(msgspec.Struct):
 
 async def create(call: Call) -> Answer:
     """A new order, taken, put into the book, or refused."""
-    return Answer(wire.encode(_created(call, _read(call.body, CreateOrderV2Request))), 201)
+    return Answer(wire.encode(_created(call, read_body(call.body, CreateOrderV2Request))), 201)
 
 
 async def create_batch(call: Call) -> Answer:
     """Several new orders; one refused does not stand in the others' way."""
     rows = []
-    for raw in _read(call.body, Batch).orders:
+    for raw in read_body(call.body, Batch).orders:
         try:
-            rows.append(_created(call, _read(raw, CreateOrderV2Request)))
+            rows.append(_created(call, read_body(raw, CreateOrderV2Request)))
         except Refused as refused:
             rows.append(_named(raw, "client_order_id") | {"error": _flat(refused)})
     return Answer(wire.encode({"orders": rows}), 201)
@@ -116,13 +116,13 @@ async def cancel(call: Call) -> Answer:
 async def cancel_batch(call: Call) -> Answer:
     """Several orders are taken down, each on its own shard."""
     rows = []
-    for raw in _read(call.body, Batch).orders:
+    for raw in read_body(call.body, Batch).orders:
         try:
-            asked = _read(raw, Cancelled)
+            asked = read_body(raw, Cancelled)
             order = _sought(
                 call,
                 asked.order_id,
-                _subaccount(call, asked.subaccount),
+                subaccount_in_body(call, asked.subaccount),
                 asked.exchange_index,
                 asked.market_ticker,
             )
@@ -142,7 +142,7 @@ async def cancel_all(call: Call) -> Answer:
 
 async def amend(call: Call) -> Answer:
     """Another price or size; the place in the queue is kept only by what shrinks."""
-    member, asked = member_of(call), _read(call.body, AmendOrderV2Request)
+    member, asked = member_of(call), read_body(call.body, AmendOrderV2Request)
     matching = call.exchange.matching
     entry = _market(call, asked.ticker, asked.exchange_index)
     _trades(call, shard_of(entry))
@@ -184,7 +184,7 @@ async def amend(call: Call) -> Answer:
 
 async def decrease(call: Call) -> Answer:
     """Less of an order; none of it left is an order taken down."""
-    asked = _read(call.body, DecreaseOrderV2Request)
+    asked = read_body(call.body, DecreaseOrderV2Request)
     if (asked.reduce_by is None) is (asked.reduce_to is None):
         raise refusals.invalid("either reduce_by or reduce_to")
     order = _sought(
@@ -259,7 +259,7 @@ def items(body: bytes) -> int:
 
 def _created(call: Call, asked: CreateOrderV2Request) -> dict[str, Any]:
     member, matching = member_of(call), call.exchange.matching
-    subaccount = _subaccount(call, asked.subaccount)
+    subaccount = subaccount_in_body(call, asked.subaccount)
     known(member, subaccount)
     entry = _market(call, asked.ticker, asked.exchange_index)
     _trades(call, shard_of(entry))
@@ -270,6 +270,8 @@ def _created(call: Call, asked: CreateOrderV2Request) -> dict[str, Any]:
     if asked.reduce_only and asked.time_in_force != "immediate_or_cancel":
         raise refusals.enveloped(400, "invalid_order", details="reduce only needs IOC")
     _unused(member, asked.client_order_id)
+    if asked.order_group_id is not None:
+        call.exchange.groups.check(member, asked.order_group_id, subaccount, shard_of(entry))
     if asked.reduce_only:
         holding = member.holdings.now.get((subaccount, entry.ticker))
         bid = asked.side == "bid"
@@ -286,6 +288,7 @@ def _created(call: Call, asked: CreateOrderV2Request) -> dict[str, Any]:
         client_order_id=asked.client_order_id,
         expires_us=_expires_us(call, asked.expiration_time, None),
         self_trade_prevention=asked.self_trade_prevention_type,
+        order_group_id=asked.order_group_id,
         at_us=call.now_us,
     )
     matching.afford(member, order)
@@ -379,7 +382,7 @@ def _unused(member: Member, client_order_id: str | None) -> None:
         raise refusals.enveloped(409, "order_already_exists")
 
 
-def _subaccount(call: Call, asked: int | None) -> int:
+def subaccount_in_body(call: Call, asked: int | None) -> int:
     own = key_of(call).subaccount
     if asked is not None and not 0 <= asked < MOST_SUBACCOUNTS:
         raise refusals.invalid("subaccount")
@@ -399,7 +402,7 @@ def _expires_us(call: Call, seconds: int | None, before: int | None) -> int | No
     return seconds * SECOND
 
 
-def _read(body: bytes | msgspec.Raw, shape: type[T]) -> T:
+def read_body(body: bytes | msgspec.Raw, shape: type[T]) -> T:
     """A body of this shape, refused in the words of the exchange's decoder."""
     try:
         return msgspec.json.decode(body, type=shape)
