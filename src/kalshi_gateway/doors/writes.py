@@ -18,7 +18,6 @@ from kalshi_gateway.audit import repository as audit
 from kalshi_gateway.audit.entry import Author, Entry, Outcome
 from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.db import Database
-from kalshi_gateway.errors import GatewayError
 from kalshi_gateway.kalshi.budget import Lane
 from kalshi_gateway.kalshi.calls import Operation as Call
 from kalshi_gateway.kalshi.calls import Reply
@@ -77,19 +76,37 @@ class Writes:
         signer = await self._vault.open(user_id)
         line = self._lines.line(user_id, signer, own=signer is self._vault.own_signer(user_id))
         entry = Entry("exchange.write", author, user_id, _target(write), "begun", _details(write))
-        begun = await self._begin(entry, signature_sha256)
-        if begun is None:
-            return refusals.FLAWS[Flaw.SIGNATURE_SPENT]
         # Whoever gives up waiting does not call back what has left: it goes on, and is noted.
-        task = asyncio.create_task(self._carried_out(line, write, entry, begun), name="write")
+        written = self._written(line, write, entry, signature_sha256)
+        task = asyncio.create_task(written, name="write")
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
     async def settled(self) -> None:
         """Wait for what is under way; each ends by its own deadline."""
         if self._under_way:
             await asyncio.wait(self._under_way)
+
+    def _done(self, task: asyncio.Task[Reply | Refusal]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, even if the client has gone
+
+    async def _written(
+        self, line: Line, write: Write, entry: Entry, signature_sha256: bytes | None
+    ) -> Reply | Refusal:
+        begun = await self._begin(entry, signature_sha256)
+        if begun is None:
+            return refusals.FLAWS[Flaw.SIGNATURE_SPENT]
+        user_id = str(entry.user_id)
+        try:
+            answer = await self._sent(line, user_id, write)
+        finally:
+            # What was asked for before this shows the time before it.
+            self._reads.forget(user_id)
+        await self._note(answer, entry, begun)
+        return answer
 
     async def _begin(self, entry: Entry, signature_sha256: bytes | None) -> int | None:
         """The number of the line that says what is about to be sent; None if it was sent before.
@@ -100,18 +117,6 @@ class Writes:
             if signature_sha256 is not None and not await keys.spend(conn, signature_sha256):
                 return None
             return (await audit.record(conn, entry)).seq
-
-    async def _carried_out(
-        self, line: Line, write: Write, entry: Entry, begun: int
-    ) -> Reply | Refusal:
-        user_id = str(entry.user_id)
-        try:
-            answer = await self._sent(line, user_id, write)
-        finally:
-            # What was asked for before this shows the time before it.
-            self._reads.forget(user_id)
-        await self._note(answer, entry, begun)
-        return answer
 
     async def _sent(self, line: Line, user_id: str, write: Write) -> Reply | Refusal:
         operation = write.operation
@@ -141,13 +146,8 @@ class Writes:
                 await audit.record(conn, replace(entry, outcome=_outcome(answer), details=details))
             # This also waits until all processes have heard.
             await self._refresher.invalidate(str(entry.user_id))
-        except GatewayError as error:
-            log.error(
-                "outcome of a write not noted",
-                begun=begun,
-                status=answer.status,
-                why=error.code,
-            )
+        except Exception:
+            log.exception("outcome of a write not noted", begun=begun, status=answer.status)
 
 
 def _takes_back(write: Write) -> bool:
