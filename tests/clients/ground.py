@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kalshi_gateway.simulator.accounts import Member
 from kalshi_gateway.simulator.entries import MarketEntry
@@ -13,25 +13,27 @@ from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.ledger import shard_of
 from kalshi_gateway.simulator.serve import server
 
+STANDS_STILL_FOR = timedelta(seconds=9)
 #: What the member has on another shard, in millionths of a dollar.
 MOVED = 100_000_000
 
 
 class HandSet:
-    """A clock that stands still until it is set, so that two who ask are told the same.
+    """A clock that stands still for a while when it is set, so that two who ask are told the same.
 
-    The exchange takes signatures that are ten seconds off, so it is to be set now and then.
+    Not for longer: the exchange takes no signature that is ten seconds off.
     """
 
     def __init__(self) -> None:
-        self.set()
+        self.at = datetime.now(UTC)
 
     def set(self) -> None:
-        """Set it to the machine's time."""
+        """Stop it at the machine's time."""
         self.at = datetime.now(UTC)
 
     def __call__(self) -> datetime:
-        return self.at
+        now = datetime.now(UTC)
+        return self.at if now - self.at < STANDS_STILL_FOR else now
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """A client of one's own: httpx, and a signature as the exchange's documentation describes it."""
 
+import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator, Generator
@@ -103,6 +104,19 @@ async def test_the_same_bytes(
 
 def told(response: httpx.Response) -> tuple[int, str, bytes]:
     return response.status_code, response.headers["content-type"], response.content
+
+
+async def test_many_at_once(
+    theirs: httpx.AsyncClient, ours: httpx.AsyncClient, asked: Ground, clock: HandSet
+) -> None:
+    """Whoever asks for much at the same time is given each thing as if it were the only one."""
+    paths = reads(asked)
+    clock.set()
+    direct = {path: told(await theirs.get(path)) for path in paths}
+
+    answers = await asyncio.gather(*(ours.get(path) for path in paths * 4))
+
+    assert [told(answer) for answer in answers] == [direct[path] for path in paths * 4]
 
 
 async def test_two_orders_in_one_millisecond(

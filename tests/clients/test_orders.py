@@ -68,6 +68,8 @@ async def test_an_order_of_the_sdk(sdk: Twice, asked: Ground) -> None:
     placed = await sdk.read("create_order_v2", **a_bid(asked, client_order_id="first"))
     order = {"order_id": placed.body["order_id"]}
     listed = await sdk.read("get_orders", status="resting")
+    await sdk.read("get_order_queue_position", **order)
+    await sdk.read("get_order_queue_positions", market_tickers=asked.open.ticker)
     amended = a_bid(asked, count="3.00", price="0.0200")
     del amended["time_in_force"], amended["self_trade_prevention_type"]
     await sdk.read("amend_order_v2", **order, **amended)
@@ -146,6 +148,7 @@ async def test_an_order_of_ccxt(ccxt: Twice, asked: Ground) -> None:
     a_limit = {"outcome": ticker, "type": "limit", "side": "buy"}
     placed = await ccxt.read("create_order", **a_limit, amount=2, price=0.01)
     await ccxt.read("fetch_open_orders", outcome=ticker)
+    await ccxt.read("kalshiPrivateGetPortfolioOrdersQueuePositions")
     edited = await ccxt.read(
         "edit_order", id=placed.body["order_id"], **a_limit, amount=3, price=0.02
     )
