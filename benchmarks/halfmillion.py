@@ -46,13 +46,35 @@ class Timed:
         asked = getattr(self._conn, name)
 
         async def timed(statement: str, *values: Any) -> Any:
-            started = time.perf_counter()
-            answer = await asked(statement, *values)
-            self.seconds += time.perf_counter() - started
-            self.statements.append((statement, values))
-            return answer
+            return await self._add(statement, values, asked(statement, *values))
 
         return timed
+
+    async def prepare(self, statement: str, *, name: str) -> "TimedStatement":
+        """A statement that counts, too, with its preparation."""
+        started = time.perf_counter()
+        prepared = await self._conn.prepare(statement, name=name)
+        self.seconds += time.perf_counter() - started
+        return TimedStatement(self, statement, prepared)
+
+    async def _add(self, statement: str, values: tuple[Any, ...], asked: Awaitable[Any]) -> Any:
+        started = time.perf_counter()
+        answer = await asked
+        self.seconds += time.perf_counter() - started
+        self.statements.append((statement, values))
+        return answer
+
+
+class TimedStatement:
+    """One statement of a connection like that."""
+
+    def __init__(self, timed: Timed, statement: str, prepared: Any) -> None:
+        self._timed = timed
+        self._statement = statement
+        self._prepared = prepared
+
+    async def fetch(self, *values: Any) -> Any:
+        return await self._timed._add(self._statement, values, self._prepared.fetch(*values))
 
 
 class Lookups:

@@ -25,6 +25,9 @@ MOST_SORTED = 2_000
 #: So many are looked at in their order before Postgres has its way.
 MOST_WALKED = 2_000
 
+#: What so many conditions leave, Postgres can tell: it takes them for independent of each other.
+MOST_TOLD = 3
+
 
 async def rows(
     conn: Driver, shelf: Shelf, body: str, question: Question, listing: Listing
@@ -76,11 +79,16 @@ class _Part:
             found = await conn.fetch(self._all_sorted(conditions), *values)
             if not found or found[0]["among"] <= MOST_SORTED:
                 return found
-        if self.question.told_by_row and len(ranges(self.listing)) == 1:
-            found = await conn.fetch(self._walked(conditions), *values)
+        if self._expected_wrongly and len(ranges(self.listing)) == 1:
+            found = await _planned_for(conn, self._walked(conditions), values)
             if len(found) == self.limit:
                 return found
         return await conn.fetch(self._in_order(conditions), *values)
+
+    @property
+    def _expected_wrongly(self) -> bool:
+        """Whether Postgres would expect far fewer rows than there are."""
+        return bool(self.question.told_by_row) and len(self.question.conditions) > MOST_TOLD
 
     def _conditions(self) -> tuple[list[str], list[Any]]:
         """What each row has to be, and the values that are spoken of."""
@@ -155,6 +163,16 @@ class _Part:
     def _ordered(self, *columns: str) -> str:
         direction = "DESC" if self.listing.descending else "ASC"
         return ", ".join(f"{column} {direction}" for column in columns)
+
+
+async def _planned_for(conn: Driver, statement: str, values: Sequence[Any]) -> list[asyncpg.Record]:
+    """What is found with these values, planned for them each time.
+
+    A statement that is asked again is soon planned for any values, and there between two moments
+    lies next to nothing, whichever they are.
+    """
+    prepared = await conn.prepare(statement, name="")
+    return await prepared.fetch(*values)
 
 
 def _type_of(column: str) -> str:
