@@ -149,6 +149,22 @@ def test_the_crowd_comes_to_what_rests(
     assert market.field("last_price_dollars") == "0.4100"
 
 
+def test_who_went_with_his_group_is_not_met(
+    exchange: Exchange, ada: Member, market: MarketEntry
+) -> None:
+    """What is met first may take the rest of its group down."""
+    group = exchange.groups.create(ada, 0, 0, limit=100).group_id
+    met = place(exchange, ada, "bid", 4_100, 200, order_group_id=group).order
+    gone = place(exchange, ada, "bid", 4_100, 200, order_group_id=group).order
+
+    exchange.catalogue.change(TICKER, yes_bid_dollars="0.3500", yes_ask_dollars="0.3700")
+    exchange.matching.meet(market)
+
+    assert status(ada, met) == ("executed", 0)
+    assert status(ada, gone) == ("canceled", 0)
+    assert held(ada, TICKER).position == 200
+
+
 async def test_the_queue(
     exchange: Exchange, client: httpx.AsyncClient, moment: Moment, market: MarketEntry
 ) -> None:

@@ -331,6 +331,22 @@ async def test_pauses(ada: Trader, exchange: Exchange, market: MarketEntry) -> N
     assert nothing[:2] == (409, "exchange_is_paused")
 
 
+async def test_what_is_not_to_rest_through_a_pause(
+    ada: Trader, exchange: Exchange, market: MarketEntry
+) -> None:
+    """Goes when trading on its shard stops; all else stays."""
+    plain = await ada.place(ticker=market.ticker)
+    careful = await ada.place(ticker=market.ticker, cancel_order_on_pause=True)
+
+    exchange.reference.pause_trading(1)
+    elsewhere = await ada.order(careful["order_id"])
+    exchange.reference.pause_trading(0)
+
+    assert (elsewhere["status"], elsewhere["cancel_order_on_pause"]) == ("resting", True)
+    assert (await ada.order(careful["order_id"]))["status"] == "canceled"
+    assert (await ada.order(plain["order_id"]))["status"] == "resting"
+
+
 async def test_scope(exchange: Exchange, client: httpx.AsyncClient, moment: Moment) -> None:
     """A key that may only read writes nothing."""
     reader = Trader(client, a_member(exchange, scopes=("read",)), moment)

@@ -96,11 +96,26 @@ def a_busy_member(exchange: Exchange) -> tuple[Any, dict[str, str]]:
     desk.settle("KXCALM-27-A", "no")
     expires = exchange.clock.micros() + 10**9
     order = desk.rest(ada.member, "KXCALM-26-A", "bid", "0.1000", "1", expires_us=expires)
+    group = exchange.groups.create(ada.member, 0, 0, limit=100).group_id
+    grouped = exchange.ledger.order(
+        ada.member,
+        exchange.catalogue.markets["KXCALM-26-A"],
+        "bid",
+        1_000,
+        100,
+        order_group_id=group,
+        cancel_on_pause=True,
+    )
+    exchange.ledger.rest(ada.member, grouped)
     bank.withdraw(ada.member, 100)
     bank.transfer(ada.member, 1_000_000, to_subaccount=bank.open_subaccount(ada.member))
     transfer = bank.transfer(ada.member, 1_000_000, to_shard=1)
     ada.member.attested_us = expires
-    return ada, {"order_id": order.order_id, "transfer_id": transfer.transfer_id}
+    return ada, {
+        "order_group_id": group,
+        "order_id": order.order_id,
+        "transfer_id": transfer.transfer_id,
+    }
 
 
 @pytest.mark.parametrize("path", reads())

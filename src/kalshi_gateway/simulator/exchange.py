@@ -56,6 +56,7 @@ class Exchange:
         self.limits = Limits()
         self.tape = Tape(self.catalogue, seed, self.clock.micros())
         self.reference = Reference(self.catalogue)
+        self.reference.followers.append(self.ledger.pause)
         # What could not be used of recordings (file, what, why), and how much of each kind was.
         self.set_aside: list[tuple[str, str, str]] = []
         self.counts: dict[str, int] = {}

@@ -87,6 +87,7 @@ class Ledger:
         expires_us: int | None = None,
         self_trade_prevention: str = "taker_at_cross",
         order_group_id: str | None = None,
+        cancel_on_pause: bool = False,
         at_us: int | None = None,
     ) -> Order:
         """An order not yet in anyone's books; what it would cost is not set aside."""
@@ -110,6 +111,7 @@ class Ledger:
             expires_us=expires_us,
             self_trade_prevention=self_trade_prevention,
             order_group_id=order_group_id,
+            cancel_on_pause=cancel_on_pause,
         )
 
     def rest(self, member: Member, order: Order) -> Order:
@@ -354,13 +356,21 @@ class Ledger:
         for member, order in self.resting(ticker):
             self.cancel(member, order.order_id, reason, at_us)
 
+    def pause(self, shard: int) -> None:
+        """Take down what is not to rest through a pause."""
+        for member, order in self._all_resting():
+            if order.cancel_on_pause and order.shard == shard:
+                self.cancel(member, order.order_id, "HaltCancel")
+
     def expire(self) -> None:
         """Take down what has expired."""
         now = self.clock.micros()
-        every = [pair for ticker in self._resting for pair in self.resting(ticker)]
-        for member, order in every:
+        for member, order in self._all_resting():
             if order.expires_us is not None and order.expires_us <= now:
                 self.cancel(member, order.order_id, "ExpiryCancel", now)
+
+    def _all_resting(self) -> list[tuple[Member, Order]]:
+        return [pair for ticker in self._resting for pair in self.resting(ticker)]
 
     def _now(self, at_us: int | None) -> int:
         return self.clock.micros() if at_us is None else at_us

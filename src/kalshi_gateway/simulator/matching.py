@@ -128,6 +128,8 @@ class Matching:
             if order.status != "resting":
                 continue  # one before it has taken it down
             best = next(iter(self._crowd(entry, bids=not order.bid)), None)
+            if member.orders.now[order.order_id] is not order:
+                continue  # gone with its group, of which another was met
             if best is None or (best[0] > order.price if order.bid else best[0] < order.price):
                 continue
             level = Level(order.price, order.remaining, member, order)

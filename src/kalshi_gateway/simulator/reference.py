@@ -1,6 +1,7 @@
 """Answers about the exchange itself and about its catalogue as a whole."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,8 @@ class Reference:
     catalogue: Catalogue
     shards: dict[int, Shard] = field(default_factory=all_shards)
     resumes_at_us: int | None = None
+    # Told of every shard on which trading stops.
+    followers: list[Callable[[int], None]] = field(default_factory=list)
     series_fee_changes: list[dict[str, Any]] = field(default_factory=list)
     event_fee_changes: list[dict[str, Any]] = field(default_factory=list)
     # By operation, such as "GET /exchange/schedule", or by operation and ticker.
@@ -56,12 +59,18 @@ class Reference:
         """Thursday's pause: no new orders, the exchange itself stays up; none named means all."""
         for index in shards or self.shards:
             self.shards[index].trading_active = False
+            self._tell(index)
 
     def pause_exchange(self, resumes_at_us: int | None = None) -> None:
         """The rarer pause of everything; the status then comes with a 503."""
         self.resumes_at_us = resumes_at_us
-        for shard in self.shards.values():
+        for index, shard in self.shards.items():
             shard.exchange_active = shard.trading_active = shard.transfers_active = False
+            self._tell(index)
+
+    def _tell(self, index: int) -> None:
+        for follower in self.followers:
+            follower(index)
 
     def resume(self) -> None:
         """Open all shards again."""

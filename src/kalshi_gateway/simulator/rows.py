@@ -87,6 +87,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     saved: int = 0
     self_trade_prevention: str = "taker_at_cross"
     expires_us: int | None = None
+    cancel_on_pause: bool = False
     order_group_id: str | None = None
     reason: str | None = None
     recorded: bytes | None = None
@@ -153,6 +154,8 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         }
         if self.expires_us is not None:
             row["expiration_time"] = times.rfc3339(self.expires_us)
+        if self.cancel_on_pause:
+            row["cancel_order_on_pause"] = True
         if self.order_group_id is not None:
             row["order_group_id"] = self.order_group_id
         return row

@@ -289,6 +289,7 @@ def _created(call: Call, asked: CreateOrderV2Request) -> dict[str, Any]:
         expires_us=_expires_us(call, asked.expiration_time, None),
         self_trade_prevention=asked.self_trade_prevention_type,
         order_group_id=asked.order_group_id,
+        cancel_on_pause=asked.cancel_order_on_pause,
         at_us=call.now_us,
     )
     matching.afford(member, order)
