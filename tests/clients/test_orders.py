@@ -125,6 +125,27 @@ async def test_many_orders_of_the_sdk(sdk: Twice, asked: Ground) -> None:
 
 
 @official
+async def test_order_groups_of_the_sdk(sdk: Twice, asked: Ground) -> None:
+    """Orders that are taken down together, by their group's limit or by hand."""
+    made = await sdk.read("create_order_group", contracts_limit=5)
+    group = {"order_group_id": made.body["order_group_id"]}
+    order = await sdk.read("create_order_v2", **a_bid(asked, **group))
+    inside = await sdk.read("get_order_group", **group)
+    await sdk.read("get_order_groups")
+    await sdk.read("update_order_group_limit", **group, contracts_limit=10)
+    await sdk.read("trigger_order_group", **group)
+    triggered = await sdk.ask("create_order_v2", **a_bid(asked, **group))
+    await sdk.read("reset_order_group", **group)
+    await sdk.read("create_order_v2", **a_bid(asked, **group))
+    await sdk.read("delete_order_group", **group)
+    left = await sdk.read("get_orders", status="resting")
+
+    assert inside.body["orders"] == [order.body["order_id"]]
+    assert triggered.failed == "BadRequestException"
+    assert [row["order_id"] for row in left.body["orders"]] == [asked.order_id]
+
+
+@official
 async def test_orders_of_the_sdk_that_are_refused(sdk: Twice, asked: Ground) -> None:
     """The same exceptions with the same bodies."""
     await sdk.read("create_order_v2", **a_bid(asked, client_order_id="mine"))
