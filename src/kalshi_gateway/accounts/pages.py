@@ -15,8 +15,7 @@ from kalshi_gateway.units import moment, to_json
 
 from . import records
 from .answers import Snapshot
-from .storing import ALL_SUBACCOUNTS
-from .valuing import settlement_row
+from .storing import ALL_SUBACCOUNTS, settlement_row
 
 Every = Literal["all", "hour", "day"]
 

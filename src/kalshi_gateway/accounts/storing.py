@@ -7,12 +7,16 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from kalshi_gateway.db import Driver
 from kalshi_gateway.kalshi import portfolio_wire as wire
 from kalshi_gateway.units import moment, to_json
 
 from . import ledger, records
 from .records import Transfer
+
+_settlement = msgspec.json.Decoder(wire.Settlement)
 
 #: Where a row stands that does not say when it is from: behind all others.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,7 +90,8 @@ class Harvest:
         """Take in what a market paid."""
         of = ALL_SUBACCOUNTS if subaccount is None else subaccount
         self.tickers.add(row.ticker)
-        self.settlements[row.ticker, of] = (row.ticker, of, _listed(row.settled_time), raw.decode())
+        text = _as_read(row, raw)
+        self.settlements[row.ticker, of] = (row.ticker, of, _listed(row.settled_time), text)
 
     def transfer(self, source: Source, row: Transfer) -> None:
         """Take in money that moved."""
@@ -204,6 +209,20 @@ def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
 
 def _listed(at: datetime | None) -> datetime:
     return at if at is not None and moment(at) is not None else LONG_AGO
+
+
+def settlement_row(text: str) -> wire.Settlement:
+    """A settlement as it was taken in."""
+    return _settlement.decode(text)
+
+
+def _as_read(row: wire.Settlement, raw: bytes) -> str:
+    """A row as it came, or as it was read, if it could be read only by mending it."""
+    try:
+        came_whole = _settlement.decode(raw) == row
+    except msgspec.ValidationError:
+        came_whole = False
+    return raw.decode() if came_whole else msgspec.json.encode(row).decode()
 
 
 def _text(row: object) -> str:

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-import msgspec
-
 from kalshi_gateway.db import Driver
-from kalshi_gateway.kalshi import portfolio_wire as wire
 
 from . import account, ledger
 from .account import Account
@@ -18,12 +15,10 @@ from .ledger import Ledger
 from .marks import NO_FACTS, MarketFacts
 from .settling import Gap, Payout
 from .stand import Stand
-from .storing import ALL_SUBACCOUNTS
+from .storing import ALL_SUBACCOUNTS, settlement_row
 
 #: More fills than these are replayed beside the event loop, at some 50 µs each.
 WORTH_A_THREAD = 500
-
-_settlement = msgspec.json.Decoder(wire.Settlement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +65,6 @@ async def recorded(
             if row["contracts"] is None
         ],
     )
-
-
-def settlement_row(text: str) -> wire.Settlement:
-    """A settlement as the exchange sent it."""
-    return _settlement.decode(text)
 
 
 def payout(row: str, yes_value: Decimal | None, subaccount: int) -> Payout:
