@@ -95,6 +95,15 @@ _CLAIM_DUE = """
     )
     RETURNING a.user_id
 """
+_LEDGER_OF = """
+    SELECT l.id FROM kalshi_ledgers l
+    WHERE l.user_id = $1 AND l.member_id IS NOT DISTINCT FROM $2 AND (
+        $2 IS NOT NULL
+        OR NOT EXISTS (SELECT FROM kalshi_account_snapshots s WHERE s.ledger_id = l.id)
+        AND NOT EXISTS (SELECT FROM kalshi_ledger_walks w WHERE w.ledger_id = l.id)
+    )
+    LIMIT 1
+"""
 _AGES = """
     SELECT count(*), count(*) FILTER (WHERE failures > 0) AS failing,
         min(as_of) FILTER (WHERE failures = 0) AS oldest_at,
@@ -184,13 +193,11 @@ async def hold(conn: Driver, user_id: str, claim: UUID, key: str, *, stored: boo
 
 
 async def ledger_of(conn: Driver, user_id: str, member_id: str | None) -> UUID:
-    """The ledger of a member of the exchange, a new one if he was never met."""
-    found: UUID | None = await conn.fetchval(
-        "SELECT id FROM kalshi_ledgers WHERE user_id = $1 AND member_id IS NOT DISTINCT FROM $2"
-        " ORDER BY created_at DESC LIMIT 1",
-        user_id,
-        member_id,
-    )
+    """The ledger of a member of the exchange, a new one if he was never met.
+
+    Who is not known by any name may be anybody: of him an empty one alone will do.
+    """
+    found: UUID | None = await conn.fetchval(_LEDGER_OF, user_id, member_id)
     if found is None:
         found = await conn.fetchval(
             "INSERT INTO kalshi_ledgers (user_id, member_id) VALUES ($1, $2) RETURNING id",
