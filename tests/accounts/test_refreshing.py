@@ -321,6 +321,66 @@ async def test_key_of_somebody_else(users: Users, moment: Moment) -> None:
     assert back["fills"] == own["fills"]
 
 
+async def test_key_of_somebody_else_without_orders(users: Users, moment: Moment) -> None:
+    """Whose members have placed no order, by which they would be known, are not taken for one."""
+    ada = await users.admit(dollars=100)
+    await users.get(ada)
+    bob = users.exchange.desk.join("bob", deposit_cents=5_000)
+    moment.move(seconds=5)
+
+    await users.hand_over(User("ada", bob.member, bob.key_id, bob.private_pem))
+    history = await users.get(ada, "history")
+    pnl = await users.get(ada, "pnl")
+
+    assert [row["balance"] for row in history["history"]] == [50]
+    assert pnl["reconciliation"]["cash"]["deposits"] == 50
+
+
+async def test_settlements_that_need_mending(
+    users: Users, exchange: Exchange, moment: Moment
+) -> None:
+    """What can be read only leniently is counted as it was read, also when it is read again."""
+    ada = await users.admit(dollars=100)
+    users.trade(ada, MARKET, "bid", "0.4000", "10.00")
+    exchange.desk.settle(MARKET, "yes")
+    moment.move(minutes=1)
+    exchange.faults.rows(retyped={"revenue": "1000"}, path="/portfolio/settlements")
+
+    account = await users.get(ada)
+    [settlement] = (await users.get(ada, "settlements"))["settlements"]
+    pnl = await users.get(ada, "pnl")
+
+    assert account["positions"] == []
+    assert settlement["revenue"] == 10
+    assert pnl["totals"]["realized_gross"] == 6
+    assert pnl["reconciliation"]["adds_up"] is True
+
+
+async def test_markets_are_looked_up_in_turn(
+    users: Users, exchange: Exchange, moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one refresh had no time to ask about, the next ones do; no name is asked about twice."""
+    monkeypatch.setattr(refresh, "MOST_LOOKED_UP", 2)
+    ada = await users.admit(dollars=100)
+    tickers = [f"KXPAST{letter}-26-A" for letter in "ABCDE"]
+    for ticker in tickers:
+        users.trade(ada, ticker, "bid", "0.4000", "1.00")
+        exchange.desk.settle(ticker, "yes")
+    del exchange.catalogue.markets[tickers[0]]  # by any name
+    moment.move(minutes=1)
+    asked = exchange.counters.requests
+
+    known = []
+    for _ in range(4):
+        moment.move(seconds=5)
+        await users.client.post(f"{ada.path}/account/refresh")
+        fills = (await users.get(ada, "fills"))["fills"]
+        known.append(sum(fill["event_ticker"] is not None for fill in fills))
+
+    assert known == [1, 3, 4, 4]
+    assert asked["GET /markets/{ticker}"] == len(tickers)
+
+
 async def test_another_members_data(users: Users, exchange: Exchange, moment: Moment) -> None:
     """Orders of somebody else are not taken in; what is known stays."""
     ada = await users.admit()

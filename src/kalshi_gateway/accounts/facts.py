@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 import msgspec
 
@@ -63,8 +64,19 @@ async def of(conn: Driver, tickers: Collection[str]) -> Known:
     return known
 
 
-async def unknown(conn: Driver, tickers: Iterable[str]) -> list[str]:
-    """Those of the tickers that the catalogue does not have."""
-    asked = set(tickers)
-    rows = await conn.fetch("SELECT ticker FROM instruments WHERE ticker = ANY($1)", list(asked))
-    return sorted(asked - {row["ticker"] for row in rows})
+async def unknown(conn: Driver, ledger_id: UUID, first: Iterable[str]) -> list[str]:
+    """Markets that the catalogue does not have: of these first, then of the whole ledger."""
+    rows = await conn.fetch(_UNKNOWN, ledger_id, list(first))
+    return [row["ticker"] for row in rows]
+
+
+_UNKNOWN = """
+    SELECT t.ticker FROM (
+        SELECT unnest($2::text[]) COLLATE "C" AS ticker, true AS first
+        UNION SELECT ticker, false FROM kalshi_fills WHERE ledger_id = $1
+        UNION SELECT ticker, false FROM kalshi_orders WHERE ledger_id = $1
+        UNION SELECT ticker, false FROM kalshi_settlements WHERE ledger_id = $1
+    ) AS t
+    WHERE NOT EXISTS (SELECT FROM instruments i WHERE i.ticker = t.ticker)
+    GROUP BY t.ticker ORDER BY bool_or(t.first) DESC, t.ticker
+"""

@@ -1,6 +1,7 @@
 """One account brought up to date, once at a time in all processes together."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -52,6 +53,9 @@ CATCHING_UP_SECONDS = 0.25
 MOST_CATCHING_UP = 12
 #: Markets that the catalogue does not have are asked for by name, so many in one refresh.
 MOST_LOOKED_UP = 25
+#: Those that the exchange does not have, either, are not asked for again for so long.
+GONE_FOR = timedelta(hours=6)
+MOST_GONE = 50_000
 #: What an account is worth is noted when it changes, and this often.
 SNAPSHOT_EVERY = timedelta(hours=1)
 
@@ -94,6 +98,7 @@ class Refresher:
         self._roll = roll
         self._flights: dict[str, asyncio.Task[Cached]] = {}
         self.under_way: set[asyncio.Task[Cached]] = set()
+        self._gone: dict[str, float] = {}
         self._waited_for = asyncio.Semaphore(AT_ONCE)
         self._current: Kept[datetime] = Kept(self._ask_current, CURRENT_FOR)
         self._cutoff: Kept[HistoricalCutoff] = Kept(self._ask_cutoff, CUTOFF_FOR)
@@ -261,7 +266,7 @@ class Refresher:
         )
         began_at = datetime.now(UTC)
         stand = await member.read()
-        await self._look_up(member.harvest.tickers)
+        await self._look_up(ledger_id, member.harvest.tickers)
         as_of = began_at - self._behind(turn, began_at, current_at)
         epoch = turn.cached.epoch if caught_up else turn.cached.known_epoch
         await self._save(turn, ledger_id, member, stand, as_of, epoch)
@@ -350,18 +355,28 @@ class Refresher:
 
     # After the fetch
 
-    async def _look_up(self, tickers: set[str]) -> None:
-        """Have the catalogue know the markets that were traded; what it cannot get stays bare."""
+    async def _look_up(self, ledger_id: UUID, tickers: set[str]) -> None:
+        """Have the catalogue know the markets that were traded; what it cannot get stays bare.
+
+        Those of this refresh before older ones, for which there was no time so far.
+        """
         async with self.database.driver() as conn:
-            unknown = await facts.unknown(conn, tickers)
-        for ticker in unknown[:MOST_LOOKED_UP]:
+            unknown = await facts.unknown(conn, ledger_id, tickers)
+        for ticker in [t for t in unknown if not self._is_gone(t)][:MOST_LOOKED_UP]:
             try:
                 await self._lookup.market(ticker)
             except MarketNotFound:
-                continue
+                if len(self._gone) >= MOST_GONE:
+                    self._gone.clear()
+                self._gone[ticker] = time.monotonic()
             except KalshiError as error:
                 log.debug("traded market not looked up", why=str(error))
                 return
+
+    def _is_gone(self, ticker: str) -> bool:
+        """Whether the exchange has said lately that there is no such market."""
+        asked_at = self._gone.get(ticker)
+        return asked_at is not None and time.monotonic() - asked_at < GONE_FOR.total_seconds()
 
     async def _save(
         self, turn: Turn, ledger_id: UUID, member: Member, stand: Stand, as_of: datetime, epoch: int
