@@ -170,6 +170,25 @@ async def test_parsed_once(database: Database, vault: Vault, parsed: list[str]) 
     assert len(set(signers)) == 1
 
 
+async def test_holds_no_more_open_than_it_may(
+    database: Database, vault: Vault, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many users the keys used least recently are given up, and opened anew when needed."""
+    monkeypatch.setattr("kalshi_gateway.credentials.vault.MOST_OPENED", 2)
+    for user_id in ("ada", "bob", "eve"):
+        await keep(database, kept(RING, user_id))
+    ada, bob = await vault.open("ada"), await vault.open("bob")
+    await vault.open("ada")
+
+    await vault.open("eve")
+    parsed.clear()
+
+    assert await vault.open("ada") is ada
+    assert parsed == []
+    assert await vault.open("bob") is not bob
+    assert len(parsed) == 1
+
+
 async def test_believed_for_a_moment(database: Database) -> None:
     """Within its moment a key signs without a question to the database."""
     vault = Vault(database, RING, BASE_URL, believed_for=NEVER_ASK_AGAIN)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +27,9 @@ from .ring import KeyRing
 #: For this long a key is used without asking: so soon a replaced one is signed with nowhere.
 BELIEVED_FOR = timedelta(seconds=1)
 
+#: Keys held open; those used least recently are opened anew when they are needed.
+MOST_OPENED = 5_000
+
 
 @dataclass(slots=True)
 class _Opened:
@@ -37,8 +41,8 @@ class _Opened:
 class Vault:
     """Opens users' keys into signers, and parses each key once.
 
-    A signer signs for this gateway's exchange only, `urls`. While a user's key stays the same,
-    so does the object: whoever keeps something beside it can compare by identity.
+    A signer signs for this gateway's exchange only, `urls`. While a user's key stays the same and
+    in use, so does the object: whoever keeps something beside it can compare by identity.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class Vault:
         self._urls: Sequence[str] = urls
         self._clock = clock or ExchangeClock()
         self._believed_for = believed_for
-        self._opened: dict[str, _Opened] = {}
+        self._opened: OrderedDict[str, _Opened] = OrderedDict()
         self._opening: dict[str, asyncio.Task[Signer]] = {}
         # The key of the gateway's own settings speaks for one user, before any that is stored.
         self._own = None if own is None else (own[0], self.signer(own[1]))
@@ -68,6 +72,7 @@ class Vault:
             return own
         opened = self._opened.get(user_id)
         if opened is not None:
+            self._opened.move_to_end(user_id)
             age = time.monotonic() - opened.asked_at
             if age < self._believed_for.total_seconds():
                 return opened.signer
@@ -159,6 +164,8 @@ class Vault:
         signer = self.signer(await asyncio.to_thread(self.unseal, kept))
         if self._opening.get(user_id) is asyncio.current_task():  # else it was forgotten meanwhile
             self._opened[user_id] = _Opened(kept.id, signer, asked_at)
+            while len(self._opened) > MOST_OPENED:
+                self._opened.popitem(last=False)
         return signer
 
     def __repr__(self) -> str:
