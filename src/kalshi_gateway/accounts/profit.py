@@ -146,15 +146,14 @@ def _exchange(stand: Stand) -> dict[str, Decimal | None]:
 
 
 def _fees(transfers: Iterable[Transfer], kind: str) -> Decimal | None:
-    fees = total(
-        t.fee for t in transfers if t.kind == kind and t.status in reconcile.DONE and t.fee
-    )
+    fees = total(t.fee for t in transfers if t.kind == kind and t.status in reconcile.DONE)
     return None if fees is None else -fees
 
 
 def _unread(progress: Mapping[str, storing.Progress]) -> list[Gap]:
     """What is missing as long as a list has not been read to its end."""
-    needed = ("fills", "fills:archive", "settlements:0")
+    needed = {"fills", "fills:archive", "settlements:0"}
+    needed |= {scope for scope in progress if scope.startswith("settlements:")}
     steps = [progress.get(scope, storing.NOT_BEGUN) for scope in needed]
     if all(step.since is not None for step in steps):
         return []
