@@ -160,6 +160,29 @@ async def test_history(users: Users, ada: User, database: Database, moment: Mome
     assert len({row["at"][:13] for row in hours}) == len(hours) == 2
 
 
+async def test_history_thins_out(
+    users: Users, ada: User, database: Database, moment: Moment
+) -> None:
+    """After a month the last of each hour is left, so that it does not grow without end."""
+    await users.get(ada)
+    async with database.driver() as conn:
+        await conn.execute(
+            "INSERT INTO kalshi_account_snapshots"
+            " SELECT s.ledger_id, date_trunc('hour', s.at, 'UTC') - days - minutes, number"
+            " FROM kalshi_account_snapshots s,"
+            " (VALUES (interval '29 days', 0), ('31 days', 10)) AS d (days, of),"
+            " LATERAL (VALUES (interval '1 min', of + 1), ('20 min', of + 2), ('59 min', of + 3),"
+            " ('61 min', of + 4), ('90 min', of + 5)) AS m (minutes, number)"
+        )
+    users.exchange.ledger.bank.deposit(ada.member, 100)
+    moment.move(minutes=5)
+
+    await users.client.post(f"{ada.path}/account/refresh")
+    history = (await users.get(ada, "history"))["history"]
+
+    assert [row["balance"] for row in history[2:]] == [1, 2, 3, 4, 5, 11, 14]
+
+
 @pytest.mark.parametrize("by", ["market", "event", "category", "day"])
 async def test_pnl_adds_up(users: Users, ada: User, by: str) -> None:
     """However it is cut, its lines make the same sum, and the cash is accounted for."""

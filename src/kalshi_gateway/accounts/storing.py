@@ -20,6 +20,8 @@ _settlement = msgspec.json.Decoder(wire.Settlement)
 
 #: Where a row stands that does not say when it is from: behind all others.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+#: What an account was worth is kept in full for so long, then the last of each hour.
+ALL_FOR = timedelta(days=30)
 #: A settlement that was not asked for one subaccount.
 ALL_SUBACCOUNTS = -1
 
@@ -186,8 +188,8 @@ async def snapshot(
     worth: Decimal | None,
     at_least_every: timedelta,
 ) -> None:
-    """Remember what the account was worth, unless that has just been said."""
-    await conn.execute(
+    """Remember what the account was worth, unless that has just been said; thin out what is old."""
+    noted = await conn.execute(
         "INSERT INTO kalshi_account_snapshots (ledger_id, at, balance, portfolio_value)"
         " SELECT $1, $2, $3, $4 WHERE NOT EXISTS ("
         "   SELECT FROM (SELECT at, balance, portfolio_value FROM kalshi_account_snapshots"
@@ -201,6 +203,8 @@ async def snapshot(
         worth,
         at_least_every,
     )
+    if noted == "INSERT 0 1":
+        await conn.execute(_THIN_OUT, ledger_id, at - ALL_FOR)
 
 
 def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
@@ -272,6 +276,15 @@ _TRANSFERS = """
     SET listed_at = excluded.listed_at, body = excluded.body
     WHERE known.body <> excluded.body
     RETURNING transfer_id
+"""
+# Of the last week before, since an account may not be read for days.
+_THIN_OUT = """
+    DELETE FROM kalshi_account_snapshots s
+    WHERE ledger_id = $1 AND at < $2 AND at >= $2 - interval '7 days' AND EXISTS (
+        SELECT FROM kalshi_account_snapshots later
+        WHERE later.ledger_id = s.ledger_id AND later.at > s.at
+        AND later.at < date_trunc('hour', s.at, 'UTC') + interval '1 hour'
+    )
 """
 _PROGRESS = """
     INSERT INTO kalshi_ledger_walks AS known (ledger_id, scope, since, cursor, until)
