@@ -5,7 +5,6 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import httpx
@@ -297,17 +296,22 @@ async def test_a_token_that_is_revoked_meanwhile(asking: Asking, database: Datab
 
 async def test_a_token_last_seen_some_time_ago(asking: Asking, routed: list[str]) -> None:
     """It is asked about once for all who show it, and they wait for one of them still."""
-    gatekeeper = asking.app.state.resources.gatekeeper
-    gatekeeper.forget(None)
-    gatekeeper.fresh_for = timedelta(minutes=10)
-    for known in gatekeeper._known.values():
-        known.asked_at -= 3_600
+    grow_old(asking)
 
     await asking.all_ask(BOOK)
 
     assert {one.status for one in await asking.answers()} == {200}
     assert routed.count(BOOK) == 1
     assert asking.upstream.asked == [f"/markets/{TICKER}/orderbook"]
+
+
+async def test_a_token_that_grows_old_meanwhile(asking: Asking, routed: list[str]) -> None:
+    """It is asked about once more, and nobody has to ask for what has come."""
+    await asking.all_ask(BOOK)
+    grow_old(asking)
+
+    assert {one.status for one in await asking.answers()} == {200}
+    assert routed.count(BOOK) == 1
 
 
 async def test_who_asks_too_often_is_refused(
@@ -338,6 +342,12 @@ async def test_what_is_no_shared_answer(asking: Asking, routed: list[str]) -> No
 
     assert {one.status for one in answers} == {200}
     assert routed.count("/kalshi/status") == 10
+
+
+def grow_old(asking: Asking) -> None:
+    """Let an hour pass since tokens were asked about."""
+    for known in asking.app.state.resources.gatekeeper._known.values():
+        known.asked_at -= 3_600
 
 
 async def answer(reader: asyncio.StreamReader) -> Answered:

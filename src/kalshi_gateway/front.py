@@ -52,6 +52,9 @@ SMALL = 8 * 1024
 DOOR = b"/trade-api/v2"
 DOOR_ROUTE = "/trade-api/v2/{path:path}"
 
+#: In the ASGI scope: its token has been asked about, and whether an answer was awaited before that.
+ASKED = "gateway.asked"
+
 #: Somebody whom only the application can tell.
 STRANGER = Caller("stranger", frozenset(), None)
 
@@ -139,18 +142,17 @@ class Front:
         nothing has made the answer for all who ask the same meanwhile.
         """
         path = scope["path"]
-        if (
-            scope["method"] != "GET"
-            or not path.startswith(hot.PREFIX)
-            or path.startswith(hot.OWN)
-            or AWAITED in scope
-        ):
+        if scope["method"] != "GET" or not path.startswith(hot.PREFIX) or path.startswith(hot.OWN):
             return None
         said, understood = _ordinary(scope["headers"]), taken_apart(scope["query_string"], None)
         if said is None or understood is None:
             return None
         if not may_read(self._caller(said)):
-            told = None if CAME_AT in scope else self._token_asked(said)
+            # Once before it waits for an answer; and once after, since that may have taken long.
+            told = self._token_asked(said) if scope.get(ASKED) != (AWAITED in scope) else None
+            scope[ASKED] = AWAITED in scope
+        elif AWAITED in scope:
+            return None
         else:
             query, terms = understood
             making = self.together.find((path, query), terms)
