@@ -30,7 +30,7 @@ import uvloop
 from pydantic import SecretStr
 
 from kalshi_gateway import embedded, migrate
-from kalshi_gateway.commands.serving import set_memory_aside
+from kalshi_gateway.commands.serving import spare_memory
 from kalshi_gateway.db import Database
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.tokens import repository as tokens
@@ -163,7 +163,7 @@ async def serve_and_tell(
     serving = asyncio.create_task(server.serve())
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
         await asyncio.sleep(0.02)
-    set_memory_aside()  # as `serve` does
+    spare_memory()  # as `serve` does
     ready.send((os.getpid(), key))
     await serving
 
