@@ -75,6 +75,7 @@ async def led(module: str, *arguments: str, **sides: Side) -> AsyncIterator[Clie
     client = Client(process)
     try:
         await client._say({name: asdict(side) for name, side in sides.items()})
+        await client._hear()  # it is there, which can take a while
         yield client
     finally:
         assert process.stdin is not None

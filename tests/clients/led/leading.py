@@ -20,14 +20,18 @@ class Sides(Protocol):
 
 
 async def obey(sides: Sides) -> None:
-    """Make calls for as long as there are any."""
+    """Say that one is there, then make calls for as long as there are any."""
     try:
+        _say({})
         while line := await asyncio.to_thread(sys.stdin.readline):
-            told = await sides.ask(**json.loads(line))
-            sys.stdout.write(json.dumps(told) + "\n")
-            sys.stdout.flush()
+            _say(await sides.ask(**json.loads(line)))
     finally:
         await sides.close()
+
+
+def _say(told: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
 
 
 def places() -> dict[str, Any]:
