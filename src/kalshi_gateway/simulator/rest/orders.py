@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from kalshi_gateway.simulator import refusals, wire
-from kalshi_gateway.simulator.accounts import MOST_SUBACCOUNTS, Member
+from kalshi_gateway.simulator.accounts import Member
 from kalshi_gateway.simulator.bank import known
 from kalshi_gateway.simulator.calls import Answer, Call
 from kalshi_gateway.simulator.entries import MarketEntry
@@ -17,7 +17,7 @@ from kalshi_gateway.simulator.refusals import Refused
 from kalshi_gateway.simulator.rows import Fill, Order
 from kalshi_gateway.simulator.times import SECOND
 
-from .private import key_of, member_of, subaccount_of, tickers_of
+from .private import allowed_subaccount, member_of, subaccount_of, tickers_of
 
 TimeInForce = Literal["fill_or_kill", "good_till_canceled", "immediate_or_cancel"]
 SelfTradePrevention = Literal["taker_at_cross", "maker"]
@@ -384,12 +384,8 @@ def _unused(member: Member, client_order_id: str | None) -> None:
 
 
 def subaccount_in_body(call: Call, asked: int | None) -> int:
-    own = key_of(call).subaccount
-    if asked is not None and not 0 <= asked < MOST_SUBACCOUNTS:
-        raise refusals.invalid("subaccount")
-    if own is not None and asked not in (None, own):
-        raise refusals.restricted()
-    return asked or own or 0
+    """The subaccount that a body names, else the key's, else the primary one."""
+    return allowed_subaccount(call, asked, 0) or 0
 
 
 def _expires_us(call: Call, seconds: int | None, before: int | None) -> int | None:

@@ -36,7 +36,12 @@ def whole_member(call: Call) -> Member:
 
 def subaccount_of(call: Call, default: int | None) -> int | None:
     """The subaccount asked for, else the default, which is all of them where it is None."""
-    asked, own = call.integer("subaccount"), key_of(call).subaccount
+    return allowed_subaccount(call, call.integer("subaccount"), default)
+
+
+def allowed_subaccount(call: Call, asked: int | None, default: int | None) -> int | None:
+    """The subaccount that a request names, else its key's, else the default."""
+    own = key_of(call).subaccount
     if asked is not None and asked < 0:
         raise call.unvalidated("subaccount", "gte")
     if asked is not None and asked >= MOST_SUBACCOUNTS:
