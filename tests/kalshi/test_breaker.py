@@ -64,7 +64,10 @@ def test_it_opens_after_failures_in_a_row(breaker: Breaker) -> None:
     assert 0.8 <= refusal.value.retry_after_s <= 1.2
 
 
-@pytest.mark.parametrize("answer", [NotFound(404), RateLimited("429"), Nonsense("?"), None])
+@pytest.mark.parametrize(
+    "answer",
+    [NotFound(404), RateLimited("429"), Nonsense("?"), Unavailable("?", status=414), None],
+)
 def test_an_answer_of_any_kind_counts_as_life(breaker: Breaker, answer: KalshiError | None) -> None:
     """A refusal between failures shows that the exchange is there."""
     fail(breaker, 2)
@@ -74,6 +77,16 @@ def test_an_answer_of_any_kind_counts_as_life(breaker: Breaker, answer: KalshiEr
     fail(breaker, 2)
 
     assert state(breaker) == "closed"
+
+
+@pytest.mark.parametrize("status", [None, 200, 408, 425, 500, 503])
+def test_what_says_nothing_of_the_call_is_a_failure(breaker: Breaker, status: int | None) -> None:
+    """Silence, a page instead of data and whatever may pass count as failures."""
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            call(breaker, Unavailable("down", status=status))
+
+    assert state(breaker) == "open"
 
 
 def test_one_probe_at_a_time(breaker: Breaker, clock: FakeClock) -> None:

@@ -475,6 +475,19 @@ async def test_refusals_are_final(kalshi: Kalshi, exchange: Exchange, status: in
     assert len(exchange.requests) == 1
 
 
+@pytest.mark.parametrize("status", [403, 413, 414, 431])
+async def test_the_front_refuses_a_call(kalshi: Kalshi, exchange: Exchange, status: int) -> None:
+    """What the network in front refuses is asked once, and stops no other call."""
+    exchange.says(httpx.Response(status, html=HTML))
+
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            await kalshi.market("T")
+
+    assert len(exchange.requests) == 10
+    assert kalshi.breaker.failed_in_a_row == 0
+
+
 async def test_attempts_are_counted(kalshi: Kalshi, exchange: Exchange) -> None:
     """A read is asked a few times and no more."""
     exchange.says(httpx.Response(500))

@@ -63,8 +63,11 @@ class Breaker:
         probing = self._enter()
         try:
             yield
-        except Unavailable:
-            self._failed(probing)
+        except Unavailable as error:
+            if error.blames_call:
+                self._succeeded()
+            else:
+                self._failed(probing)
             raise
         except (Rejected, RateLimited, Nonsense):  # which are answers
             self._succeeded()

@@ -336,7 +336,7 @@ class Caller:
             return 0.0 if self._clock_was_off(failure, attempt) else None
         if isinstance(failure, RateLimited):
             return failure.retry_after_s or 0.0
-        if isinstance(failure, Unavailable) and self._allowance.take():
+        if isinstance(failure, Unavailable) and not failure.blames_call and self._allowance.take():
             return max(failure.retry_after_s or 0.0, self._retries.pause_s(attempt))
         return None
 

@@ -8,6 +8,8 @@ import httpx
 import msgspec
 
 LONGEST_TEXT = 300
+#: Of those that blame the call, the ones that another time, or another pace, may mend.
+PASSING = frozenset({408, 425, 429})
 
 
 class Refusal(NamedTuple):
@@ -34,6 +36,12 @@ class Unavailable(KalshiError):
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+
+    @property
+    def blames_call(self) -> bool:
+        """Whether what was asked was refused on its way: that says nothing of other calls."""
+        status = self.status
+        return status is not None and 400 <= status < 500 and status not in PASSING
 
 
 class NotSent(Unavailable):
@@ -105,7 +113,7 @@ def _named(response: httpx.Response) -> KalshiError:
     retry_after_s = _retry_after_s(response)
     if status == 429:
         return RateLimited("429 too many requests", retry_after_s=retry_after_s)
-    if status >= 500 or status in (408, 425):
+    if status >= 500 or status in PASSING:
         return Unavailable(
             f"{status} from the exchange", status=status, retry_after_s=retry_after_s
         )
