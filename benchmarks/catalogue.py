@@ -145,9 +145,13 @@ async def copy_rates(url: str) -> tuple[float, float]:
     rows = io.BytesIO()
     await conn.copy_from_table("instruments", output=rows, format="binary")
     count = await conn.fetchval("SELECT count(*) FROM instruments")
+    # LIKE takes everything along but the table's own options.
+    options = await conn.fetchval(
+        "SELECT array_to_string(reloptions, ',') FROM pg_class WHERE oid = 'instruments'::regclass"
+    )
     rates = []
     for like in ("", " INCLUDING ALL"):
-        await conn.execute(f"CREATE TABLE bare (LIKE instruments{like})")
+        await conn.execute(f"CREATE TABLE bare (LIKE instruments{like}) WITH ({options})")
         if not like:
             await conn.execute("ALTER TABLE bare ADD PRIMARY KEY (ticker)")
         rows.seek(0)
