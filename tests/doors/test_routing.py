@@ -113,6 +113,24 @@ async def test_batches_are_learnt() -> None:
     assert exchange.targets == []
 
 
+@pytest.mark.parametrize("name", ["", ',"client_order_id":""', ',"client_order_id":"a"'])
+async def test_batches_teach_nothing_doubtful(name: str) -> None:
+    """Orders of a batch that have no name, or the same, are not taken for one another."""
+    routing, exchange = Routing(), Asked()
+    body = f'{{"orders":[{{"ticker":"KX-1"{name}}},{{"ticker":"KX-2"{name}}}]}}'
+    answer = f'{{"orders":[{{"order_id":"1"{name}}},{{"order_id":"2"{name}}}]}}'
+    create = a_write("POST", ORDERS + b"/batched", body=body.encode())
+    routing.learn("ada", create, answer.encode())
+
+    for order in (b"1", b"2"):
+        completed = await routing.completed(
+            exchange, "ada", a_write("DELETE", ORDERS + b"/" + order)
+        )
+        assert completed.query == b""
+
+    assert exchange.targets == ["/portfolio/orders/1", "/portfolio/orders/2"]
+
+
 @pytest.mark.parametrize(
     ("body", "count"),
     [(b"", 1), (b"{}", 1), (b'{"orders":[]}', 1), (b'{"orders":[{},{},7]}', 3), (b"[", 1)],

@@ -5,7 +5,7 @@ Without it the exchange looks on its first shard alone, and answers 404 for an o
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from datetime import timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
@@ -67,12 +67,9 @@ class Routing:
         if write.kind == CREATE:
             self._remember(user_id, _member(answer, "order_id"), _member(write.body, "ticker"))
         elif write.kind == CREATE_BATCH:
-            by_client_id = {
-                _member(asked, "client_order_id"): _member(asked, "ticker")
-                for asked in _orders(write.body)
-            }
+            tickers = _by_client_id(write.body)
             for made in _orders(answer):
-                ticker = by_client_id.get(_member(made, "client_order_id"))
+                ticker = tickers.get(_member(made, "client_order_id") or "")
                 self._remember(user_id, _member(made, "order_id"), ticker)
 
     async def completed(self, kalshi: Kalshi, user_id: str, write: Write) -> Write:
@@ -135,6 +132,16 @@ def orders_in(write: Write) -> int:
     if write.kind in (CREATE_BATCH, CANCEL_BATCH):
         return max(1, len(_orders(write.body)))
     return 1
+
+
+def _by_client_id(body: bytes) -> dict[str, str | None]:
+    """The markets of a batch by what the client calls its orders; without names that are none."""
+    asked = [
+        (_member(order, "client_order_id") or "", _member(order, "ticker"))
+        for order in _orders(body)
+    ]
+    count = Counter(name for name, _ in asked)
+    return {name: ticker for name, ticker in asked if name and count[name] == 1}
 
 
 def _order_id(write: Write) -> str:
