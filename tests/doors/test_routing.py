@@ -100,6 +100,25 @@ async def test_asked_for_once() -> None:
     assert exchange.targets == [known, none, none, known]
 
 
+@pytest.mark.parametrize(
+    "order_id", ["x" * 70_000, ".", "..", "../balance", "a/b", "a?b", "a#b", "\u0000"]
+)
+async def test_what_is_no_order_is_not_asked_for(order_id: str) -> None:
+    """An id in a body that could not be part of a path is not asked for, and goes as it came."""
+    routing, exchange = Routing(), Asked()
+    body = msgspec.json.encode({"orders": [{"order_id": order_id}, {"order_id": "known"}]})
+
+    routed = await routing.completed(
+        exchange, "ada", a_write("DELETE", ORDERS + b"/batched", body=body)
+    )
+
+    assert msgspec.json.decode(routed.body)["orders"] == [
+        {"order_id": order_id},
+        {"order_id": "known", "market_ticker": "KX-1"},
+    ]
+    assert exchange.targets == ["/portfolio/orders/known"]
+
+
 async def test_batches_are_learnt() -> None:
     """Orders of a batch are known by what the client called them."""
     routing, exchange = Routing(), Asked()

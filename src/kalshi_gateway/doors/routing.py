@@ -18,6 +18,7 @@ from kalshi_gateway.kalshi.calls import Operation as Call
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.errors import KalshiError
 
+from . import operations
 from .operations import Operation
 
 ORDERS = "/portfolio/events/orders"
@@ -111,6 +112,10 @@ class Routing:
         if known is not None or not order_id:
             return known
         target = f"/portfolio/orders/{quote(order_id, safe='')}"
+        # In a body an id is whatever a client writes, also what would lead elsewhere as a path.
+        asked = operations.find("GET", target.encode())
+        if asked is None or asked.path != ONE_ORDER.path:
+            return None
         try:
             reply = await kalshi.verbatim(ONE_ORDER, target, lane=Lane.CANCEL, deadline=PATIENCE)
         except KalshiError:
