@@ -219,7 +219,7 @@ audit_log = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Moment, nullable=False),
     Column("action", Text, nullable=False, comment="credentials.put, token.revoke, …"),
-    Column("outcome", Text, nullable=False, comment="begun, done, refused or failed"),
+    Column("outcome", Text, nullable=False, comment="begun, done, refused, failed or unknown"),
     Column("caller", Text, nullable=False, comment="the token's name, or whose command line"),
     Column("token_id", UUID(as_uuid=True)),
     Column("user_id", Text, comment="whose thing was written"),

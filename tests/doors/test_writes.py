@@ -247,11 +247,14 @@ FAULTS: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "429": ({"kind": "status", "status": 429}, 429, "too_many_requests"),
     "401": ({"kind": "status", "status": 401}, 401, "authentication_error"),
     "late": ({"kind": "clock", "seconds": 60}, 401, "header_timestamp_expired"),
+    "timeout": ({"kind": "status", "status": 408}, 408, "internal_server_error"),
+    "elsewhere": ({"kind": "status", "status": 302}, 302, "internal_server_error"),
     "broken": ({"kind": "reset"}, 504, "gateway_timeout"),
     "cut": ({"kind": "truncate"}, 504, "gateway_timeout"),
     "silent": ({"kind": "hang"}, 504, "gateway_timeout"),
 }
 UNKNOWN = {"broken", "cut", "silent"}
+REFUSED = {"429", "401", "late"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -276,11 +279,13 @@ async def test_nothing_is_sent_twice(
     assert ("outcome is unknown" in answer.text) is (fault in UNKNOWN)
     assert exchange.counters.requests[CREATE] == 1
     begun, ended = await log_of(database)
-    assert (begun.outcome, ended.outcome) == ("begun", "refused" if status < 500 else "failed")
+    assert (begun.outcome, ended.outcome) == ("begun", "refused" if fault in REFUSED else "unknown")
     assert json.loads(ended.details)["begun"] == begun.seq
 
 
-async def test_unreachable(people: People, transport: Watched, market: str) -> None:
+async def test_unreachable(
+    people: People, transport: Watched, database: Database, market: str
+) -> None:
     """An exchange that nobody reaches has been sent nothing, and that is what is said."""
     await people.admit()
     signer = await people.key()
@@ -296,6 +301,27 @@ async def test_unreachable(people: People, transport: Watched, market: str) -> N
     assert (code, said) == (503, "service_unavailable")
     assert "nothing was sent" in str(details)
     assert len(transport.writes) == 1
+    assert [line.outcome for line in await log_of(database)] == ["begun", "refused"]
+
+
+async def test_what_goes_wrong_here(
+    people: People, app: FastAPI, database: Database, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that ends by a fault of ours is noted as one of which nobody knows."""
+    await people.admit()
+    signer = await people.key()
+
+    async def broken(*_: Any) -> Any:
+        raise httpx.InvalidURL("too long")
+
+    monkeypatch.setattr(app.state.resources.writes._routing, "completed", broken)
+
+    answer = await people.client.post(ORDERS, json=an_order(market), auth=signer)
+
+    begun, ended = await log_of(database)
+    assert answer.status_code == 500
+    assert (begun.outcome, ended.outcome) == ("begun", "unknown")
+    assert json.loads(ended.details) == {"begun": begun.seq, "told": "InvalidURL"}
 
 
 async def test_turn_that_does_not_come(

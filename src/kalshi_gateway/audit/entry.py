@@ -8,8 +8,9 @@ from hashlib import sha256
 from typing import Literal
 from uuid import UUID
 
-#: `begun` is a write that leaves only now; another line tells what came of it.
-Outcome = Literal["begun", "done", "refused", "failed"]
+#: `begun` is a write that leaves only now; another line tells what came of it, and that is
+#: `unknown` where the exchange may or may not have done it.
+Outcome = Literal["begun", "done", "refused", "failed", "unknown"]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from http import HTTPStatus
+from typing import NamedTuple
 
 import structlog
 
@@ -101,11 +103,16 @@ class Writes:
             return refusals.FLAWS[Flaw.SIGNATURE_SPENT]
         user_id = str(entry.user_id)
         try:
-            answer = await self._sent(line, user_id, write)
+            ended = await self._sent(line, user_id, write)
+        except Exception as error:
+            await self._note(entry, begun, "unknown", {"told": type(error).__name__})
+            raise
         finally:
             # What was asked for before this shows the time before it.
             self._reads.forget(user_id)
-        await self._note(answer, entry, begun)
+        answer = ended.answer
+        details: Details = {"status": answer.status, "told": _words(answer)}
+        await self._note(entry, begun, ended.outcome, details)
         return answer
 
     async def _begin(self, entry: Entry, signature_sha256: bytes | None) -> int | None:
@@ -118,7 +125,7 @@ class Writes:
                 return None
             return (await audit.record(conn, entry)).seq
 
-    async def _sent(self, line: Line, user_id: str, write: Write) -> Reply | Refusal:
+    async def _sent(self, line: Line, user_id: str, write: Write) -> "Ended":
         operation = write.operation
         call = Call(operation.path, operation.bucket, method=operation.method)
         cost = line.kalshi.budget.cost(operation.method, operation.path) * orders_in(write)
@@ -133,21 +140,28 @@ class Writes:
                 body=routed.body,
             )
         except KalshiError as error:
-            return _told(error)
+            return _ended(error)
         self._routing.learn(user_id, write, reply.body)
-        return reply
+        return Ended(reply, "done")
 
-    async def _note(self, answer: Reply | Refusal, entry: Entry, begun: int) -> None:
+    async def _note(self, entry: Entry, begun: int, outcome: Outcome, details: Details) -> None:
         """Write down what came of it; it has happened, so nothing here may hide it."""
-        details: Details = {"begun": begun, "status": answer.status, "told": _words(answer)}
+        ended = replace(entry, outcome=outcome, details={"begun": begun, **details})
         try:
             async with self._database.begin() as conn:
                 await news.tell(conn, "user", entry.user_id)
-                await audit.record(conn, replace(entry, outcome=_outcome(answer), details=details))
+                await audit.record(conn, ended)
             # This also waits until all processes have heard.
             await self._refresher.invalidate(str(entry.user_id))
         except Exception:
-            log.exception("outcome of a write not noted", begun=begun, status=answer.status)
+            log.exception("outcome of a write not noted", begun=begun, outcome=outcome)
+
+
+class Ended(NamedTuple):
+    """What the client is told of a write, and what has come of it."""
+
+    answer: Reply | Refusal
+    outcome: Outcome
 
 
 def _takes_back(write: Write) -> bool:
@@ -155,22 +169,22 @@ def _takes_back(write: Write) -> bool:
     return write.operation.method == "DELETE" or write.kind == DECREASE
 
 
-def _told(error: KalshiError) -> Refusal:
-    """Why there is no answer, as the exchange would say it; its own refusals as they are."""
-    if error.refusal is not None:
-        return error.refusal
+def _ended(error: KalshiError) -> Ended:
+    """Why it was not done, or may not have been; the exchange's own refusals as they are."""
+    refusal = error.refusal
+    if refusal is not None:
+        return Ended(refusal, "refused" if _is_refused(refusal.status) else "unknown")
     log.warning("write not answered", why=type(error).__name__)
     if isinstance(error, TurnMissed):
-        return refusals.enveloped(429, "too_many_requests", details=MISSED)
+        return Ended(refusals.enveloped(429, "too_many_requests", details=MISSED), "refused")
     if isinstance(error, NotSent):
-        return refusals.enveloped(503, "service_unavailable", details=UNSENT)
-    return refusals.enveloped(504, "gateway_timeout", details=UNKNOWN)
+        return Ended(refusals.enveloped(503, "service_unavailable", details=UNSENT), "refused")
+    return Ended(refusals.enveloped(504, "gateway_timeout", details=UNKNOWN), "unknown")
 
 
-def _outcome(answer: Reply | Refusal) -> Outcome:
-    if answer.status < 400:
-        return "done"
-    return "refused" if answer.status < 500 else "failed"
+def _is_refused(status: int) -> bool:
+    """Whether the exchange has not done it: who was led elsewhere, or timed out, does not know."""
+    return 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
 
 
 def _target(write: Write) -> str:
