@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from kalshi_gateway import rates
 from kalshi_gateway.app import create_app
 from kalshi_gateway.audit import repository as audit
 from kalshi_gateway.audit.entry import Author
@@ -409,9 +410,14 @@ async def test_parsed_once_and_verified_once(
 
 
 async def test_limits_are_each_keys_own(
-    people: People, settings: Settings, database_url: str, transport: Any
+    people: People,
+    settings: Settings,
+    database_url: str,
+    transport: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who shows a key's id without its signature takes nothing from what the key may send."""
+    monkeypatch.setattr(rates, "monotonic_ns", lambda: rates.SECOND)
     await people.admit()
     signer, other = await people.key(), await people.key()
     strict = settings.model_copy(update={"gateway_requests_per_second": 1})
