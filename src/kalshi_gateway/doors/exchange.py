@@ -23,6 +23,10 @@ MAY_NOT_TRADE = "this key or token has not the scope trade"
 WITHHELD = "this gateway passes on what trades, and nothing of keys, funds and members"
 NO_USER = "this token is bound to no user"
 
+#: What is in front of the exchange refuses somewhat more.
+LONGEST_TARGET = 8_000
+TOO_LONG = refusals.flat(414, "uri_too_long", f"path and query are over {LONGEST_TARGET} bytes")
+
 
 class Guest(NamedTuple):
     """Who calls, whose things are meant, and the signature, if a virtual key has signed."""
@@ -49,6 +53,10 @@ async def answer(
     )
     try:
         if operation.access is Access.PUBLIC or guest.user_id is None:
+            if len(target) > LONGEST_TARGET:
+                return TOO_LONG
+            if guest.caller is None:
+                return await reads.for_strangers(operation, target, wish)
             return await reads.public(operation, target, wish)
         return await reads.private(guest.user_id, operation, target, wish)
     except KalshiError as error:

@@ -23,6 +23,7 @@ from kalshi_gateway.kalshi.errors import KalshiError, Rejected
 from kalshi_gateway.kalshi.flights import Flights
 
 from .operations import Operation
+from .strangers import Strangers
 
 #: All answers together take no more memory than this, and none more than a quarter of it.
 MOST_BYTES = 64 * 1024 * 1024
@@ -113,6 +114,7 @@ class Reads:
         self, kalshi: Kalshi, vault: Vault, lines: Lines, most_bytes: int = MOST_BYTES
     ) -> None:
         self._kalshi = kalshi
+        self._strangers = Strangers(kalshi)
         self._vault = vault
         self._lines = lines
         self._most_bytes = most_bytes
@@ -128,6 +130,10 @@ class Reads:
     async def public(self, operation: Operation, target: str, wish: Wish) -> Given:
         """What everybody may read; raises what asking raised where nothing kept will do."""
         return await self._get(self._kalshi, None, operation, target, wish)
+
+    async def for_strangers(self, operation: Operation, target: str, wish: Wish) -> Given:
+        """The same for who does not say who they are."""
+        return await self._get(self._strangers, None, operation, target, wish)
 
     def lying(self, target: str, headers: Headers) -> Kept | None:
         """What everybody may read, if it is kept and young, in the exchange's own form."""
@@ -155,7 +161,12 @@ class Reads:
         self._changes[name] += 1
 
     async def _get(
-        self, kalshi: Kalshi, owner: Hashable, operation: Operation, target: str, wish: Wish
+        self,
+        line: Kalshi | Strangers,
+        owner: Hashable,
+        operation: Operation,
+        target: str,
+        wish: Wish,
     ) -> Given:
         key = (owner, target, wish.form, wish.headers)
         kept = self._kept.get(key)
@@ -167,14 +178,14 @@ class Reads:
         async def ask() -> Kept:
             asked_at = time.monotonic()
             call = Call(operation.path, operation.bucket)
-            reply = await kalshi.verbatim(call, target, headers=wish.headers)
+            reply = await line.verbatim(call, target, headers=wish.headers)
             body = wish.form(reply.body)
             fresh = Kept(body, reply.asked_at, asked_at, wish.fresh_seconds)
             self._keep(key, fresh)
             return fresh
 
         try:
-            fresh = await self._flights.share(key, ask)
+            fresh = await self._flights.share((line, key), ask)
         except KalshiError as error:
             if kept is None or isinstance(error, Rejected) or kept.age_seconds > wish.stale_seconds:
                 raise

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import httpx
 import msgspec
@@ -149,6 +149,18 @@ class Caller:
     def skew(self) -> timedelta | None:
         """How far the exchange's clock is ahead of ours, once it has answered."""
         return self.clock.skew
+
+    def beside(self) -> Self:
+        """The same account and budget, but what fails here stops nobody there."""
+        return type(self)(
+            self.base_url,
+            self._http,
+            signer=self._signer,
+            budget=self.budget,
+            drift=self.drift,
+            retries=self._retries,
+            observe=self.observe,
+        )
 
     async def verbatim(
         self,
