@@ -9,12 +9,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from kalshi_gateway.kalshi.budget import Bucket
+from kalshi_gateway.kalshi import transport
+from kalshi_gateway.kalshi.budget import Bucket, Lane
 from kalshi_gateway.kalshi.calls import Operation
 from kalshi_gateway.kalshi.client import Kalshi, http_client
 from kalshi_gateway.kalshi.errors import NotSent, Unavailable
 from kalshi_gateway.kalshi.retries import Retries
 from kalshi_gateway.kalshi.signing import ApiKey, Signer
+from kalshi_gateway.kalshi.transport import CONNECTIONS
 
 MARKET = b'{"market":{"ticker":"T","event_ticker":"E"}}'
 KEY = ed25519.Ed25519PrivateKey.generate()
@@ -37,6 +39,9 @@ class Server:
         self.connections = 0
         self.hangs_up = False
         self.silent = False
+        #: Requests with this method are taken and never answered; so many are waiting.
+        self.keeps_waiting = ""
+        self.waiting = asyncio.Semaphore(0)
         self.port = 0
 
     @property
@@ -49,6 +54,10 @@ class Server:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 self.heads.append(head.decode().strip().split("\r\n"))
                 if self.silent:
+                    break
+                if self.keeps_waiting and head.startswith(self.keeps_waiting.encode()):
+                    self.waiting.release()
+                    await reader.read()  # until the other side hangs up
                     break
                 writer.write(self.answer)
                 await writer.drain()
@@ -107,15 +116,16 @@ async def test_connections_are_kept(kalshi: Kalshi, server: Server) -> None:
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "POST"])
 async def test_a_write_leaves_once(kalshi: Kalshi, server: Server, method: str) -> None:
     """A kept connection that breaks under a write takes it along; nothing sends it again."""
-    await kalshi.market("T")
-    server.silent = True
     operation = Operation("/portfolio/events/orders", Bucket.WRITE, method=method)
+    await kalshi.once(operation, operation.path, cost=10)
+    server.silent = True
 
     with pytest.raises(Unavailable) as failure:
-        await kalshi.once(operation, operation.path, cost=10, body=b"{}")
+        await kalshi.once(operation, operation.path, cost=10)
 
     assert not isinstance(failure.value, NotSent)
-    assert [head[0].split(" ")[0] for head in server.heads] == ["GET", method]
+    assert [head[0].split(" ")[0] for head in server.heads] == [method, method]
+    assert server.connections == 1
 
 
 async def test_a_write_that_nobody_hears(http: httpx.AsyncClient) -> None:
@@ -124,6 +134,43 @@ async def test_a_write_that_nobody_hears(http: httpx.AsyncClient) -> None:
 
     with pytest.raises(NotSent):
         await nobody.once(Operation("/x", Bucket.WRITE, method="POST"), "/x", cost=10)
+
+
+async def test_a_cancel_passes_all_reads(
+    kalshi: Kalshi, http: httpx.AsyncClient, server: Server
+) -> None:
+    """While reads wait on every connection they may have, a cancel goes over one of its own."""
+    server.keeps_waiting = "GET"
+    reads = [asyncio.create_task(http.get(f"/markets/{n}")) for n in range(CONNECTIONS + 8)]
+    for _ in range(CONNECTIONS):
+        await server.waiting.acquire()
+
+    operation = Operation("/portfolio/events/orders/x", Bucket.WRITE, method="DELETE")
+    reply = await kalshi.once(operation, operation.path, cost=2, lane=Lane.CANCEL)
+
+    assert reply.status == 200
+    assert not any(read.done() for read in reads)
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+
+
+async def test_a_write_without_a_connection_has_not_left(
+    kalshi: Kalshi, http: httpx.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others' writes hold all connections, it is known that nothing was sent."""
+    monkeypatch.setattr(transport, "CONNECTIONS", 1)
+    monkeypatch.setattr(transport, "WRITES_CONNECT_WITHIN_S", 0.01)
+    server.keeps_waiting = "POST"
+    first = asyncio.create_task(http.post("/x"))
+    await server.waiting.acquire()
+
+    with pytest.raises(NotSent):
+        await kalshi.once(Operation("/x", Bucket.WRITE, method="POST"), "/x", cost=10)
+
+    assert len(server.heads) == 1
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
 
 
 async def test_a_body_has_the_type_it_was_given(kalshi: Kalshi, server: Server) -> None:

@@ -52,7 +52,7 @@ PATIENCE_S = 1.0
 # Timers of uvloop go off up to this much early.
 TICK_S = 0.01
 # Failures before a single byte was on its way.
-UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout)
 # A read that follows one's own write must not be answered by an older one.
 NEVER_SHARED = frozenset({Lane.CANCEL, Lane.ORDER})
 

@@ -10,8 +10,14 @@ from yarl import URL
 
 #: What may be sent again where a kept connection turns out to be broken.
 REPEATABLE = frozenset({"GET", "HEAD"})
+#: For reads, and as many for writes.
 CONNECTIONS = 32
 KEPT_FOR_S = 60.0
+#: A write over a connection that is closed at that moment may have been done: these are given up
+#: long before a load balancer does it, which is after a minute at the earliest.
+WRITES_KEPT_FOR_S = 15.0
+#: A write that has no connection by then never left. It has more time than that, so this is known.
+WRITES_CONNECT_WITHIN_S = 4.0
 TIMEOUT = httpx.Timeout(connect=3.0, read=8.0, write=5.0, pool=10.0)
 HEADERS = {
     "User-Agent": "kalshi-gateway",
@@ -46,21 +52,22 @@ class Transport(AiohttpTransport):
     """aiohttp under httpx: a fifth of the processor time of httpx's own with 32 in flight.
 
     Path and query are sent as they stand: an escape written otherwise would mean the same, but the
-    path would not be the one that was signed. What is no read leaves once.
+    path would not be the one that was signed. What is no read leaves once, and over connections
+    of its own: no order, and no cancel, waits until reads have been answered.
     """
 
     def __init__(self) -> None:
         # The environment is trusted for one thing, a private certificate authority.
         super().__init__(trust_env=True)
-        self._session: aiohttp.ClientSession | None = None
+        self._reads: aiohttp.ClientSession | None = None
+        self._writes: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it; what goes wrong has a name of httpx's."""
-        if self._session is None:
-            self._session = self._opened()
+        repeatable = request.method in REPEATABLE
         timeout = request.extensions.get("timeout", {})
         try:
-            answer = await self._session.request(
+            answer = await self._session(repeatable=repeatable).request(
                 request.method,
                 _address(request),
                 headers=request.headers.multi_items(),
@@ -70,11 +77,11 @@ class Transport(AiohttpTransport):
                 allow_redirects=False,
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(
-                    connect=timeout.get("pool"),
+                    connect=timeout.get("pool") if repeatable else WRITES_CONNECT_WITHIN_S,
                     sock_connect=timeout.get("connect"),
                     sock_read=timeout.get("read"),
                 ),
-                middlewares=() if request.method in REPEATABLE else (_once,),
+                middlewares=() if repeatable else (_once,),
             )
         except aiohttp.ConnectionTimeoutError as error:
             raise httpx.ConnectTimeout(str(error), request=request) from error
@@ -93,13 +100,21 @@ class Transport(AiohttpTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._reads, self._writes):
+            if session is not None:
+                await session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _session(self, *, repeatable: bool) -> aiohttp.ClientSession:
+        if repeatable:
+            self._reads = self._reads or self._opened(KEPT_FOR_S)
+            return self._reads
+        self._writes = self._writes or self._opened(WRITES_KEPT_FOR_S)
+        return self._writes
+
+    def _opened(self, kept_for_s: float) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS, keepalive_timeout=KEPT_FOR_S, ssl=self.ssl_context
+                limit=CONNECTIONS, keepalive_timeout=kept_for_s, ssl=self.ssl_context
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
