@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from kalshi_gateway.app import create_app
 from kalshi_gateway.doors import dashboard
+from kalshi_gateway.doors.reads import Reads
 from kalshi_gateway.kalshi.errors import DeadlineExceeded
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.simulator.exchange import Exchange
@@ -283,6 +284,29 @@ async def test_stale_fallback(asking: httpx.AsyncClient, exchange: Exchange) -> 
     assert int(response.headers["Age"]) >= 86_400
 
 
+@pytest.mark.parametrize("path", ["balance", "positions", "orders"])
+async def test_stale_after_a_change(
+    asking: httpx.AsyncClient, exchange: Exchange, path: str
+) -> None:
+    """A refresh that fails, and everything else that may have changed, leaves the last answer."""
+    await listening(asking)
+    reads: Reads = app_of(asking).state.resources.reads
+    known = await asking.get(f"{API}/{path}/")
+    exchange.faults.add(Fault(kind="status", status=503))
+
+    refresh = await asking.post("/kalshi/users/ada/account/refresh")
+    while reads._changes["ada"] == 0:  # noqa: ASYNC110 - nobody tells when that was heard
+        await asyncio.sleep(0.01)
+    after_refresh = await asking.get(f"{API}/{path}/")
+    reads.forget(None)
+    after_silence = await asking.get(f"{API}/{path}/")
+
+    assert refresh.status_code == 503
+    for response in (after_refresh, after_silence):
+        assert (response.status_code, response.content) == (200, known.content)
+        assert response.headers["X-Cache"] == "STALE"
+
+
 async def test_users_are_never_mixed(people: People, exchange: Exchange) -> None:
     """Who asks at the same time is answered for their own user."""
     everybody = [await people.admit(f"user{n}", cents=1_000 + n) for n in range(5)]
@@ -335,8 +359,18 @@ async def test_without_tokens(at_home: httpx.AsyncClient, exchange: Exchange) ->
     assert older.json()["balance"] == own.json()["balance"] == 123_456
 
 
+def app_of(asking: httpx.AsyncClient) -> FastAPI:
+    app: FastAPI = asking._transport.app  # type: ignore[attr-defined]
+    return app
+
+
+async def listening(asking: httpx.AsyncClient) -> None:
+    """Wait until the gateway hears what changes."""
+    while not app_of(asking).state.resources.reads.hears:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+
+
 def grow_older(asking: httpx.AsyncClient, seconds: float) -> None:
     """Let time pass for all that is kept."""
-    app: FastAPI = asking._transport.app  # type: ignore[attr-defined]
-    for kept in app.state.resources.reads._kept.values():
+    for kept in app_of(asking).state.resources.reads._kept.values():
         kept.asked_at -= seconds

@@ -37,6 +37,10 @@ ANY_AGE = inf
 
 Form = Callable[[bytes], bytes]
 
+#: How often a user's things have changed, and all users' may have.
+Changes = tuple[int, int]
+UNCHANGED: Changes = (0, 0)
+
 
 def as_it_came(body: bytes) -> bytes:
     """A body in the exchange's own form."""
@@ -55,15 +59,23 @@ class Wish:
 
 
 class Kept:
-    """A body, when it was asked for, and for how long it is young."""
+    """A body, when it was asked for, for how long it is young, and what had changed by then."""
 
-    __slots__ = ("_zipped", "as_of", "asked_at", "body", "form", "fresh_seconds")
+    __slots__ = ("_zipped", "as_of", "asked_at", "body", "changes", "form", "fresh_seconds")
 
-    def __init__(self, body: bytes, as_of: datetime, asked_at: float, fresh_seconds: float) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        as_of: datetime,
+        asked_at: float,
+        fresh_seconds: float,
+        changes: Changes = UNCHANGED,
+    ) -> None:
         self.body = body
         self.as_of = as_of
         self.asked_at = asked_at  # monotonic
         self.fresh_seconds = fresh_seconds
+        self.changes = changes
         #: As it was given last, for who is given the same within a second.
         self.form: Sent | None = None
         self._zipped: asyncio.Future[bytes] | None = None
@@ -121,8 +133,7 @@ class Reads:
         self._taken_bytes = 0
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._flights = Flights()
-        #: How often each user's things have changed, and all users' may have: what was kept or
-        #: asked for before counts no more.
+        #: What was asked for before the last change is given only where nothing newer can be had.
         self._changes: Counter[str | None] = Counter()
         #: It keeps for a second what it would not hear of.
         self.hears = False
@@ -150,13 +161,13 @@ class Reads:
         own = signer is self._vault.own_signer(user_id)
         line = self._lines.line(user_id, signer, own=own)
         changes = (self._changes[user_id], self._changes[None])
-        owner = (user_id, signer.key.key_id, changes)
-        return await self._get(line.kalshi, owner, operation, target, wish)
+        owner = (user_id, signer.key.key_id)
+        return await self._get(line.kalshi, owner, operation, target, wish, changes)
 
     def forget(self, name: str | None) -> None:
         """This user has written, or their things have changed; None: perhaps everybody's.
 
-        Nothing that was asked for before now is given any more.
+        What was asked for before now is no longer given as what there is.
         """
         self._changes[name] += 1
 
@@ -167,10 +178,11 @@ class Reads:
         operation: Operation,
         target: str,
         wish: Wish,
+        changes: Changes = UNCHANGED,
     ) -> Given:
         key = (owner, target, wish.form, wish.headers)
         kept = self._kept.get(key)
-        if kept is not None and _will_do(kept, wish):
+        if kept is not None and kept.changes == changes and _will_do(kept, wish):
             self._kept.move_to_end(key)
             return Given(kept, "HIT")
         wish.terms.allow_asking()
@@ -180,12 +192,12 @@ class Reads:
             call = Call(operation.path, operation.bucket)
             reply = await line.verbatim(call, target, headers=wish.headers)
             body = wish.form(reply.body)
-            fresh = Kept(body, reply.asked_at, asked_at, wish.fresh_seconds)
+            fresh = Kept(body, reply.asked_at, asked_at, wish.fresh_seconds, changes)
             self._keep(key, fresh)
             return fresh
 
         try:
-            fresh = await self._flights.share((line, key), ask)
+            fresh = await self._flights.share((line, key, changes), ask)
         except KalshiError as error:
             if kept is None or isinstance(error, Rejected) or kept.age_seconds > wish.stale_seconds:
                 raise
@@ -193,6 +205,9 @@ class Reads:
         return Given(fresh, came_by(wish.terms, known=kept is not None))
 
     def _keep(self, key: Hashable, fresh: Kept) -> None:
+        before = self._kept.get(key)
+        if before is not None and before.asked_at > fresh.asked_at:
+            return  # it took so long that another has overtaken it
         self._drop(key)
         size = _size(fresh)
         if size > self._most_bytes // 4:
