@@ -257,6 +257,7 @@ async def test_how_long_it_is_kept(
     seconds: int,
 ) -> None:
     """An answer is given again within its time, and asked for anew after it."""
+    await listening(asking)
     path = f"{API}/{path.format(ticker=next(iter(exchange.catalogue.markets)))}/"
     before = exchange.counters.requests[operation]
 
@@ -269,6 +270,19 @@ async def test_how_long_it_is_kept(
     came = [response.headers["X-Cache"] for response in (first, again, anew)]
     assert came == ["MISS", "HIT", "REVALIDATED"]
     assert exchange.counters.requests[operation] == before + 2
+
+
+@pytest.mark.parametrize("path", ["balance", "positions", "orders"])
+async def test_who_hears_nothing_keeps_little(asking: httpx.AsyncClient, path: str) -> None:
+    """While changes are not heard of, what a user has is given again for a moment only."""
+    await listening(asking)
+    await asking.get(f"{API}/{path}/")
+    app_of(asking).state.resources.reads.hears = False
+    grow_older(asking, 2)
+
+    later = await asking.get(f"{API}/{path}/")
+
+    assert later.headers["X-Cache"] == "REVALIDATED"
 
 
 async def test_stale_fallback(asking: httpx.AsyncClient, exchange: Exchange) -> None:

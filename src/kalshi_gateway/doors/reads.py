@@ -22,7 +22,7 @@ from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.errors import KalshiError, Rejected
 from kalshi_gateway.kalshi.flights import Flights
 
-from .operations import Operation
+from .operations import MOVING, Operation
 from .strangers import Strangers
 
 #: All answers together take no more memory than this, and none more than a quarter of it.
@@ -135,7 +135,7 @@ class Reads:
         self._flights = Flights()
         #: What was asked for before the last change is given only where nothing newer can be had.
         self._changes: Counter[str | None] = Counter()
-        #: It keeps for a second what it would not hear of.
+        #: Whether it would hear of a change to what users have.
         self.hears = False
 
     async def public(self, operation: Operation, target: str, wish: Wish) -> Given:
@@ -182,7 +182,10 @@ class Reads:
     ) -> Given:
         key = (owner, target, wish.form, wish.headers)
         kept = self._kept.get(key)
-        if kept is not None and kept.changes == changes and _will_do(kept, wish):
+        # For long is kept only what we hear changes of.
+        deaf = owner is not None and not self.hears
+        fresh_seconds = min(wish.fresh_seconds, MOVING) if deaf else wish.fresh_seconds
+        if kept and kept.changes == changes and _will_do(kept, wish.terms, fresh_seconds):
             self._kept.move_to_end(key)
             return Given(kept, "HIT")
         wish.terms.allow_asking()
@@ -223,12 +226,12 @@ class Reads:
             self._taken_bytes -= _size(kept)
 
 
-def _will_do(kept: Kept, wish: Wish) -> bool:
-    if not wish.terms.accepts(kept.as_of):
-        if wish.terms.only_if_cached:
+def _will_do(kept: Kept, terms: Terms, fresh_seconds: float) -> bool:
+    if not terms.accepts(kept.as_of):
+        if terms.only_if_cached:
             raise NotCached
         return False
-    return wish.terms.only_if_cached or kept.age_seconds <= wish.fresh_seconds
+    return terms.only_if_cached or kept.age_seconds <= fresh_seconds
 
 
 def _size(kept: Kept) -> int:
