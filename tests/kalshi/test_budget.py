@@ -2,7 +2,10 @@
 
 import asyncio
 import heapq
+import sys
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import count, pairwise
 
 import pytest
@@ -98,6 +101,17 @@ def level(budget: Budget, bucket: Bucket = Bucket.READ) -> Level:
     return next(level for level in budget.snapshot() if level.bucket is bucket)
 
 
+def calls_in(action: Callable[[], object]) -> int:
+    """How many calls of functions it takes."""
+    calls: Counter[str] = Counter()
+    sys.setprofile(lambda frame, event, arg: calls.update([event]))
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return calls.total()
+
+
 def limits(read: int = 300, capacity: int = 900, tier: str = "advanced") -> AccountLimits:
     bucket = BucketLimit(refill_rate=read, bucket_capacity=capacity)
     return AccountLimits(usage_tier=tier, read=bucket, write=bucket)
@@ -185,6 +199,26 @@ async def test_the_catalogue_goes_on_however_many_clients_wait(
         gone.append(sum(walk.done() for walk in walks))
 
     assert gone == [1, 2, 3, 4, 5]
+
+
+async def test_those_who_wait_hold_up_nobody() -> None:
+    """Finding whose turn it is takes no more work while thousands wait than while a few do."""
+    work = []
+    for waiting in (20, 3000):
+        time = FakeTime()
+        budget = Budget(now=time.now, call_later=time.call_later)
+        spender = Spender(budget, time)
+        asked = [spender.ask(100, lane) for lane in (Lane.WAITING, Lane.CATALOGUE) * waiting]
+        await settle()
+        budget.refused(Bucket.READ)
+        time.time += LONGEST_BEHIND_S
+
+        work.append(calls_in(partial(budget.refused, Bucket.READ)))
+
+        for task in asked:
+            task.cancel()
+
+    assert work[0] == work[1]
 
 
 async def test_a_whole_batch_waits_for_a_full_bucket(

@@ -5,10 +5,9 @@ continuously; `GET /portfolio/balance` has a third of its own.
 """
 
 import asyncio
-import heapq
 import random
 import time
-from collections import Counter
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -163,7 +162,7 @@ class Budget:
 
 
 class _Waiter(NamedTuple):
-    """One call that waits for its turn, in the order in which they come."""
+    """One call that waits for its turn."""
 
     lane: Lane
     number: int
@@ -190,7 +189,7 @@ class _Queue:
         self._now = now
         self._call_later = call_later
         self._counted_at = now()
-        self._waiting: list[_Waiter] = []
+        self._waiting: dict[Lane, deque[_Waiter]] = {lane: deque() for lane in Lane}
         self._arrivals = count()
         self._helped_at = now()
         self._timer: Timer | None = None
@@ -203,7 +202,7 @@ class _Queue:
             raise TooExpensive(f"{cost} tokens out of {self._capacity:g} at most")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(lane, next(self._arrivals), cost, turn, self._now())
-        heapq.heappush(self._waiting, waiter)
+        self._waiting[lane].append(waiter)
         self._serve()
         try:
             await turn
@@ -235,13 +234,17 @@ class _Queue:
     def level(self) -> Level:
         now = self._now()
         self._count(now)
-        waiting = Counter(waiter.lane for waiter in self._waiting if not waiter.turn.done())
+        waiting = {
+            lane: still
+            for lane, waiters in self._waiting.items()
+            if (still := sum(not waiter.turn.done() for waiter in waiters))
+        }
         return Level(
             bucket=self._bucket,
             left=self._tokens,
             capacity=self._capacity,
             refill_per_s=self._refill,
-            waiting=dict(waiting),
+            waiting=waiting,
             refusals=self._refusals,
             paused_for_s=max(0.0, self._paused_until - now),
         )
@@ -253,38 +256,34 @@ class _Queue:
             self._timer = None
         now = self._now()
         self._count(now)
-        while self._waiting:
-            behind = self._too_long_behind(now)
-            first = behind or self._waiting[0]
-            if not first.turn.done():
-                lane = Lane.WAITING if behind else first.lane
-                wait_s = self._wait_s(first.cost, lane, now)
-                if wait_s > 0:
-                    self._timer = self._later(wait_s)
-                    return
-                self._tokens -= first.cost
-                first.turn.set_result(None)
+        while heads := self._heads():
+            behind = self._too_long_behind(heads, now)
+            first = behind or heads[0]
+            wait_s = self._wait_s(first.cost, Lane.WAITING if behind else first.lane, now)
+            if wait_s > 0:
+                self._timer = self._later(wait_s)
+                return
+            self._waiting[first.lane].popleft()
+            self._tokens -= first.cost
+            first.turn.set_result(None)
             if behind:
                 self._helped_at = now
-                self._waiting.remove(first)
-                heapq.heapify(self._waiting)
-            else:
-                heapq.heappop(self._waiting)
 
-    def _too_long_behind(self, now: float) -> "_Waiter | None":
+    def _heads(self) -> list[_Waiter]:
+        """Who has waited longest in each lane, the most urgent lane first."""
+        for waiting in self._waiting.values():
+            while waiting and waiting[0].turn.done():
+                waiting.popleft()
+        return [waiting[0] for waiting in self._waiting.values() if waiting]
+
+    def _too_long_behind(self, heads: list[_Waiter], now: float) -> _Waiter | None:
         """Who has waited behind others for long, if nobody was helped so of late.
 
         Nobody is helped past an order or a cancel.
         """
-        if now - self._helped_at < LONGEST_BEHIND_S or self._waiting[0].lane < Lane.WAITING:
+        if now - self._helped_at < LONGEST_BEHIND_S or heads[0].lane < Lane.WAITING:
             return None
-        behind = [
-            waiter
-            for waiter in self._waiting
-            if waiter.lane > self._waiting[0].lane
-            and now - waiter.since >= LONGEST_BEHIND_S
-            and not waiter.turn.done()
-        ]
+        behind = [head for head in heads[1:] if now - head.since >= LONGEST_BEHIND_S]
         return min(behind, key=lambda waiter: waiter.number, default=None)
 
     def _wait_s(self, cost: int, lane: Lane, now: float) -> float:
