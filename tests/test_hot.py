@@ -215,7 +215,8 @@ async def test_the_answers_that_are_kept_take_bounded_memory(
     assert layer._ready.answers
     assert layer._ready.taken_bytes <= 20_000
     assert layer._ready.taken_bytes == sum(
-        kept.answer.size for kept in layer._ready.answers.values()
+        kept.answer.size + len(path) + len(query)
+        for (path, query), kept in layer._ready.answers.items()
     )
 
 

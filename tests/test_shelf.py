@@ -20,7 +20,11 @@ def an_answer(length: int = 0) -> Answer:
 
 
 def key_of(owner: str | None, number: int) -> Key:
-    return (f"/{owner}/{number}", b"")
+    return (f"/{owner}/{number}", b"x" * 300 * number)
+
+
+def size(kept: dict[Key, Kept]) -> int:
+    return sum(one.answer.size + len(path) + len(query) for (path, query), one in kept.items())
 
 
 @given(st.lists(PUT | FORGET, max_size=60))
@@ -34,7 +38,7 @@ def test_what_is_kept_of_whom(steps: list[tuple[str, str | None, int, int]]) -> 
             expected.pop(key, None)
             shelf.put(key, kept)
             expected[key] = kept
-            while sum(one.answer.size for one in expected.values()) > ROOM:
+            while size(expected) > ROOM:
                 del expected[next(iter(expected))]
         else:
             shelf.forget(owner)
@@ -42,7 +46,7 @@ def test_what_is_kept_of_whom(steps: list[tuple[str, str | None, int, int]]) -> 
             expected = {k: kept for k, kept in expected.items() if kept.owner not in gone - {None}}
 
         assert dict(shelf.answers) == expected
-        assert shelf.taken_bytes == sum(one.answer.size for one in expected.values()) <= ROOM
+        assert shelf.taken_bytes == size(expected) <= ROOM
 
 
 @given(st.lists(PUT, max_size=60))

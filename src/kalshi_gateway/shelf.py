@@ -54,7 +54,7 @@ class Shelf:
         """Keep this one, in place of what was kept."""
         self._drop(key)
         self.answers[key] = kept
-        self.taken_bytes += kept.answer.size
+        self.taken_bytes += _size(key, kept)
         if kept.owner is not None:
             self._owned.setdefault(kept.owner, set()).add(key)
         while self.taken_bytes > self.most_bytes:
@@ -89,8 +89,14 @@ class Shelf:
         kept = self.answers.pop(key, None)
         if kept is None:
             return
-        self.taken_bytes -= kept.answer.size
+        self.taken_bytes -= _size(key, kept)
         if kept.owner in self._owned:
             self._owned[kept.owner].discard(key)
             if not self._owned[kept.owner]:
                 del self._owned[kept.owner]
+
+
+def _size(key: Key, kept: Kept) -> int:
+    """Bytes held in memory, roughly; what was asked may be longer than the answer."""
+    path, query = key
+    return kept.answer.size + len(path) + len(query)

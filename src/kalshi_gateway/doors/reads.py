@@ -25,17 +25,19 @@ from kalshi_gateway.kalshi.flights import Flights
 from .operations import MOVING, Operation
 from .strangers import Strangers
 
-#: All answers together take no more memory than this, and none more than a quarter of it.
+#: All answers together take no more memory than this, and none more than half of it.
 MOST_BYTES = 64 * 1024 * 1024
 #: Compressing more than this would hold up all others.
 LARGE = 256 * 1024
-#: What an answer takes besides its body, and that compressed, roughly.
+#: What an answer takes besides its body, that compressed, and what was asked, roughly.
 OVERHEAD_BYTES = 1_000
 
 #: However old.
 ANY_AGE = inf
 
 Form = Callable[[bytes], bytes]
+#: Whose answer it is, to what, in which form and language.
+Key = tuple[Hashable, str, Form, Headers]
 
 #: How often a user's things have changed, and all users' may have.
 Changes = tuple[int, int]
@@ -131,7 +133,7 @@ class Reads:
         self._lines = lines
         self._most_bytes = most_bytes
         self._taken_bytes = 0
-        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
+        self._kept: OrderedDict[Key, Kept] = OrderedDict()
         self._flights = Flights()
         #: What was asked for before the last change is given only where nothing newer can be had.
         self._changes: Counter[str | None] = Counter()
@@ -207,23 +209,23 @@ class Reads:
             return Given(kept, "STALE")
         return Given(fresh, came_by(wish.terms, known=kept is not None))
 
-    def _keep(self, key: Hashable, fresh: Kept) -> None:
+    def _keep(self, key: Key, fresh: Kept) -> None:
         before = self._kept.get(key)
         if before is not None and before.asked_at > fresh.asked_at:
             return  # it took so long that another has overtaken it
         self._drop(key)
-        size = _size(fresh)
-        if size > self._most_bytes // 4:
+        size = _size(key, fresh)
+        if size > self._most_bytes // 2:
             return
         self._kept[key] = fresh
         self._taken_bytes += size
         while self._taken_bytes > self._most_bytes:
             self._drop(next(iter(self._kept)))
 
-    def _drop(self, key: Hashable) -> None:
+    def _drop(self, key: Key) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
-            self._taken_bytes -= _size(kept)
+            self._taken_bytes -= _size(key, kept)
 
 
 def _will_do(kept: Kept, terms: Terms, fresh_seconds: float) -> bool:
@@ -234,8 +236,10 @@ def _will_do(kept: Kept, terms: Terms, fresh_seconds: float) -> bool:
     return terms.only_if_cached or kept.age_seconds <= fresh_seconds
 
 
-def _size(kept: Kept) -> int:
-    return len(kept.body) + len(kept.body) // 4 + OVERHEAD_BYTES
+def _size(key: Key, kept: Kept) -> int:
+    _, target, _, headers = key
+    asked = len(target) + sum(len(name) + len(value) for name, value in headers)
+    return len(kept.body) + len(kept.body) // 4 + asked + OVERHEAD_BYTES
 
 
 def _zip(body: bytes) -> bytes:
