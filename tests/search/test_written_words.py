@@ -19,7 +19,7 @@ WORDS = st.frozensets(
 
 @given(words=WORDS)
 @hypothesis_settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_words_written_are_the_words_kept(database_url: str, words: frozenset[str]) -> None:
     """Whatever words are written, Postgres keeps just those, as it would have made them itself."""
