@@ -157,6 +157,18 @@ async def test_nothing_private_lies_there(
     assert at_front == []
 
 
+async def test_it_keeps_its_status(
+    client: httpx.AsyncClient, at_front: list[bytes], exchange: Exchange
+) -> None:
+    """What the exchange says with another status than 200 lies ready with that."""
+    exchange.faults.status(503, '{"exchange_active":false}', operation="GET /exchange/status")
+
+    answers = [await client.get("/trade-api/v2/exchange/status") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert at_front == [b"/trade-api/v2/exchange/status"]
+
+
 async def test_it_grows_old(
     client: httpx.AsyncClient, app: FastAPI, at_front: list[bytes], exchange: Exchange
 ) -> None:

@@ -144,6 +144,21 @@ async def test_stale_only_where_the_client_allows_it(
     assert unknown.status_code == 503
 
 
+@pytest.mark.parametrize("status", [500, 503, 504])
+async def test_closed_exchange_says_so(
+    client: httpx.AsyncClient, exchange: Exchange, status: int
+) -> None:
+    """While it is closed its status comes with a 5xx: an answer like another, and no failure."""
+    closed = '{"exchange_active":false,"trading_active":false}'
+    exchange.faults.status(status, closed, operation="GET /exchange/status")
+
+    answers = [await client.get(f"{PREFIX}/exchange/status") for _ in range(2)]
+
+    assert [(answer.status_code, answer.text) for answer in answers] == [(status, closed)] * 2
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
+    assert exchange.counters.requests["GET /exchange/status"] == 1
+
+
 async def test_unreachable(client: httpx.AsyncClient, exchange: Exchange) -> None:
     """An exchange that cannot be reached at all is said in its own words, too."""
     exchange.faults.add(Fault(kind="reset"))

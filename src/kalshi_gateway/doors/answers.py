@@ -14,7 +14,7 @@ from .reads import Given, Kept
 
 def given(answered: Given) -> Response:
     """A body, with how old it is in the headers."""
-    return Response(answered.body, headers=_told(answered), media_type=refusals.JSON)
+    return _sent(answered, answered.body, _told(answered))
 
 
 async def zipped(answered: Given) -> Response:
@@ -22,7 +22,7 @@ async def zipped(answered: Given) -> Response:
     if len(answered.body) < WORTH_COMPRESSING:
         return given(answered)
     headers = {**_told(answered), "Content-Encoding": "gzip"}
-    return Response(await answered.kept.zipped(), headers=headers, media_type=refusals.JSON)
+    return _sent(answered, await answered.kept.zipped(), headers)
 
 
 def ready(kept: Kept, *, zipped: bool) -> Form | None:
@@ -36,11 +36,16 @@ def ready(kept: Kept, *, zipped: bool) -> Form | None:
         body = at_once
     form = kept.form
     if form is None or form.second != second or form.content is not body:
-        response = Response(body, headers=_told(Given(kept, "HIT")), media_type=refusals.JSON)
+        hit = Given(kept, "HIT")
+        response = _sent(hit, body, _told(hit))
         if body is not kept.body:
             response.headers["Content-Encoding"] = "gzip"
-        form = kept.form = Form(200, response.raw_headers, body, second)
+        form = kept.form = Form(kept.status, response.raw_headers, body, second)
     return form
+
+
+def _sent(answered: Given, body: bytes, headers: dict[str, str]) -> Response:
+    return Response(body, answered.kept.status, headers, refusals.JSON)
 
 
 def _told(answered: Given) -> dict[str, str]:

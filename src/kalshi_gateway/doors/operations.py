@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from kalshi_gateway.kalshi.budget import Bucket
+from kalshi_gateway.kalshi.client import CLOSED
 
 #: Seconds for which an answer may be given again. Prices, books and what one user has:
 MOVING = 1.0
@@ -37,13 +38,14 @@ class Access(Enum):
 
 
 class Operation(NamedTuple):
-    """One operation of the exchange."""
+    """One operation of the exchange; `answers` are failure statuses that carry an answer."""
 
     method: str
     path: str
     access: Access
     bucket: Bucket
     fresh_seconds: float
+    answers: frozenset[int] = frozenset()
 
 
 def find(method: str, raw_path: bytes) -> Operation | None:
@@ -138,7 +140,7 @@ OPERATIONS = (
     _public("/events/{event_ticker}"),
     _public("/events/{event_ticker}/metadata", REFERENCE),
     # exchange
-    _public("/exchange/status"),
+    _public("/exchange/status")._replace(answers=CLOSED),
     _public("/exchange/schedule", REFERENCE),
     _public("/exchange/user_data_timestamp"),
     # fcm

@@ -6,7 +6,6 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from datetime import datetime
 from math import inf
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from kalshi_gateway.answers import Form as Sent
 from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.directives import NO_TERMS, NotCached, Terms
 from kalshi_gateway.freshness import Came, came_by
-from kalshi_gateway.kalshi.calls import Headers
+from kalshi_gateway.kalshi.calls import Headers, Reply
 from kalshi_gateway.kalshi.calls import Operation as Call
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.errors import KalshiError, Rejected
@@ -61,22 +60,31 @@ class Wish:
 
 
 class Kept:
-    """A body, when it was asked for, for how long it is young, and what had changed by then."""
+    """An answer, when it was asked for, for how long it is young, and what had changed by then."""
 
-    __slots__ = ("_zipped", "as_of", "asked_at", "body", "changes", "form", "fresh_seconds")
+    __slots__ = (
+        "_zipped",
+        "as_of",
+        "asked_at",
+        "body",
+        "changes",
+        "form",
+        "fresh_seconds",
+        "status",
+    )
 
     def __init__(
         self,
-        body: bytes,
-        as_of: datetime,
+        reply: Reply,
         asked_at: float,
-        fresh_seconds: float,
+        wish: Wish,
         changes: Changes = UNCHANGED,
     ) -> None:
-        self.body = body
-        self.as_of = as_of
+        self.status = reply.status
+        self.body = wish.form(reply.body)
+        self.as_of = reply.asked_at
         self.asked_at = asked_at  # monotonic
-        self.fresh_seconds = fresh_seconds
+        self.fresh_seconds = wish.fresh_seconds
         self.changes = changes
         #: As it was given last, for who is given the same within a second.
         self.form: Sent | None = None
@@ -194,10 +202,9 @@ class Reads:
 
         async def ask() -> Kept:
             asked_at = time.monotonic()
-            call = Call(operation.path, operation.bucket)
+            call = Call(operation.path, operation.bucket, operation.answers)
             reply = await line.verbatim(call, target, headers=wish.headers)
-            body = wish.form(reply.body)
-            fresh = Kept(body, reply.asked_at, asked_at, wish.fresh_seconds, changes)
+            fresh = Kept(reply, asked_at, wish, changes)
             self._keep(key, fresh)
             return fresh
 

@@ -14,6 +14,9 @@ from .portfolio import Portfolio
 from .portfolio import PositionsPage as PositionsPage
 from .transport import http_client as http_client
 
+#: With these the exchange says that it is closed, in its status.
+CLOSED = frozenset({500, 503, 504})
+
 
 class Kalshi(Portfolio):
     """The exchange, for one account."""
@@ -24,7 +27,7 @@ class Kalshi(Portfolio):
         self, *, lane: Lane = Lane.WAITING, deadline: timedelta | None = None
     ) -> Answer[wire.ExchangeStatus]:
         """Whether the exchange and its shards are open; closed it says so with a 5xx."""
-        operation = Operation("/exchange/status", answers=frozenset({500, 503, 504}))
+        operation = Operation("/exchange/status", answers=CLOSED)
         return await self._one(operation, wire.ExchangeStatus, None, lane, deadline)
 
     async def exchange_schedule(
