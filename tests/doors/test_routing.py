@@ -1,5 +1,6 @@
 """How a cancel is told where its order is, and nothing else of it is touched."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -117,6 +118,39 @@ async def test_what_is_no_order_is_not_asked_for(order_id: str) -> None:
         {"order_id": "known", "market_ticker": "KX-1"},
     ]
     assert exchange.targets == ["/portfolio/orders/known"]
+
+
+async def test_large_batches_are_asked_for_to_their_end() -> None:
+    """Each order of a batch is asked for that is not remembered, however many there are."""
+    routing, exchange = Routing(), Asked()
+    others = [{"order_id": f"other-{n}"} for n in range(120)]
+    body = msgspec.json.encode({"orders": [*others, {"order_id": "known"}, {"order_id": "mine"}]})
+    created = b'{"order_id":"mine"}'
+    routing.learn("ada", a_write("POST", ORDERS, body=b'{"ticker":"KX-2"}'), created)
+
+    routed = await routing.completed(
+        exchange, "ada", a_write("DELETE", ORDERS + b"/batched", body=body)
+    )
+
+    assert msgspec.json.decode(routed.body)["orders"][120:] == [
+        {"order_id": "known", "market_ticker": "KX-1"},
+        {"order_id": "mine", "market_ticker": "KX-2"},
+    ]
+    assert len(exchange.targets) == 121
+
+
+async def test_large_batches_wait_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time is over that a cancel may wait, the rest of a batch goes as it came."""
+    routing, exchange = Routing(), Asked()
+    monkeypatch.setattr("kalshi_gateway.doors.routing.PATIENCE", timedelta(0))
+    body = b'{"orders":[{"order_id":"known"}]}'
+
+    routed = await routing.completed(
+        exchange, "ada", a_write("DELETE", ORDERS + b"/batched", body=body)
+    )
+
+    assert msgspec.json.decode(routed.body) == msgspec.json.decode(body)
+    assert exchange.targets == []
 
 
 async def test_batches_are_learnt() -> None:

@@ -147,6 +147,27 @@ def test_positions_lie_in_their_events() -> None:
     assert len(answer["market_positions"]) == 4
 
 
+@pytest.mark.parametrize("odd", [1, None, "x", [], {}, {"event_ticker": [], "ticker": {}}])
+def test_odd_rows_are_left(odd: Any) -> None:
+    """A row that is none stays as it came, and the others are put in their events."""
+    body = {
+        "event_positions": [odd, {"event_ticker": "KX-1"}],
+        "market_positions": [odd, {"ticker": "KX-1-A"}],
+    }
+
+    answer = msgspec.json.decode(dashboard.positions_by_event(msgspec.json.encode(body)))
+
+    assert answer["event_positions"][1]["positions"] == [{"ticker": "KX-1-A"}]
+    assert answer["market_positions"] == body["market_positions"]
+
+
+@pytest.mark.parametrize("rows", [1, "x", {}, True])
+def test_rows_that_are_no_list(rows: Any) -> None:
+    """Where a list is due, anything else is nonsense."""
+    with pytest.raises(Nonsense):
+        dashboard.positions_by_event(msgspec.json.encode({"event_positions": rows}))
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'"x"', b"{", b"\xff", b"[" * 100_000])
 def test_what_is_no_answer(body: bytes) -> None:
     """What is no JSON object is nothing of the exchange's."""

@@ -19,7 +19,9 @@ from kalshi_gateway.audit.repository import AuditLogBroken
 from kalshi_gateway.db import Database
 from kalshi_gateway.doors.operations import OPERATIONS, Access, Operation
 from kalshi_gateway.doors.routing import ONE_ORDER
-from kalshi_gateway.kalshi.budget import Bucket
+from kalshi_gateway.kalshi.budget import Bucket, Lane
+from kalshi_gateway.kalshi.calls import Reply
+from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.signing import Signer
 from kalshi_gateway.keys import keeping
 from kalshi_gateway.keys import repository as keys
@@ -340,6 +342,43 @@ async def test_turn_that_does_not_come(
     assert told(create)[:2] == (429, "too_many_requests")
     assert "nothing was sent" in create.text
     assert transport.writes == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "lane"),
+    [
+        ("POST", ORDERS, Lane.ORDER),
+        ("POST", f"{ORDERS}/X/amend", Lane.ORDER),
+        ("POST", f"{ORDERS}/X/decrease", Lane.CANCEL),
+        ("DELETE", f"{ORDERS}/X", Lane.CANCEL),
+        ("DELETE", ORDERS, Lane.CANCEL),
+        ("PUT", f"{PREFIX}/portfolio/order_groups/X/trigger", Lane.CANCEL),
+        ("PUT", f"{PREFIX}/portfolio/order_groups/X/reset", Lane.ORDER),
+    ],
+)
+async def test_cancels_go_first(
+    people: People,
+    app: FastAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    lane: Lane,
+) -> None:
+    """What takes money off the table goes before all else, a group's trigger as well."""
+    await people.admit()
+    signer = await people.key()
+    lanes: list[Lane] = []
+    once = Kalshi.once
+
+    async def note(self: Kalshi, *rest: Any, **given: Any) -> Reply:
+        lanes.append(given["lane"])
+        return await once(self, *rest, **given)
+
+    monkeypatch.setattr(Kalshi, "once", note)
+
+    await people.client.request(method, path, json={}, auth=signer)
+
+    assert lanes == [lane]
 
 
 async def test_batches_pay_for_each(people: People, app: FastAPI, market: str) -> None:

@@ -39,10 +39,10 @@ def positions_by_event(body: bytes) -> bytes:
     answer = _read(body)
     _add_twins(answer)
     held: dict[str, list[Any]] = {}
-    for event in answer.get("event_positions") or ():
-        event["positions"] = held.setdefault(event.get("event_ticker"), [])
-    for position in answer.get("market_positions") or ():
-        event_ticker = _event_of(str(position.get("ticker")), held)
+    for event in _rows(answer, "event_positions"):
+        event["positions"] = held.setdefault(_ticker(event, "event_ticker"), [])
+    for position in _rows(answer, "market_positions"):
+        event_ticker = _event_of(_ticker(position, "ticker"), held)
         if event_ticker is not None:
             held[event_ticker].append(position)
     return msgspec.json.encode(answer)
@@ -72,6 +72,19 @@ def _read(body: bytes) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise Nonsense("an answer that is no JSON object")
     return answer
+
+
+def _rows(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of a list; what else is in it stays there as it came."""
+    rows = answer.get(name)
+    if not isinstance(rows, list | None):
+        raise Nonsense(f"{name} that are no list")
+    return [row for row in rows or () if isinstance(row, dict)]
+
+
+def _ticker(row: dict[str, Any], name: str) -> str:
+    said = row.get(name)
+    return said if isinstance(said, str) else ""
 
 
 def _add_twins(value: Any) -> None:

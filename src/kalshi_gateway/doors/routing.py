@@ -25,12 +25,14 @@ ORDERS = "/portfolio/events/orders"
 CREATE, CREATE_BATCH = ("POST", ORDERS), ("POST", f"{ORDERS}/batched")
 CANCEL, CANCEL_BATCH = ("DELETE", f"{ORDERS}/{{order_id}}"), ("DELETE", f"{ORDERS}/batched")
 DECREASE = ("POST", f"{ORDERS}/{{order_id}}/decrease")
+#: It cancels all orders of its group.
+TRIGGER = ("PUT", "/portfolio/order_groups/{order_group_id}/trigger")
 
 ONE_ORDER = Call("/portfolio/orders/{order_id}")
 #: A cancel is in a hurry; if the order is not found by then it goes as it came.
 PATIENCE = timedelta(seconds=2)
-#: Of one batch so many are asked for.
-MOST_ASKED = 50
+#: Of one batch so many are asked for at once.
+MOST_AT_ONCE = 50
 #: Orders whose market is remembered.
 MOST_ORDERS = 20_000
 
@@ -95,9 +97,7 @@ class Routing:
         lost = [_member(order, "order_id") or "" for order in orders if not _says(bytes(order))]
         if not lost:
             return write
-        asked = dict.fromkeys(lost[:MOST_ASKED])
-        found = await asyncio.gather(*(self._ticker(kalshi, user_id, one) for one in asked))
-        tickers = dict(zip(asked, found, strict=True))
+        tickers = await self._found(kalshi, user_id, lost)
         routed = []
         for order in orders:
             ticker = tickers.get(_member(order, "order_id") or "")
@@ -107,7 +107,24 @@ class Routing:
         members["orders"] = msgspec.Raw(b"[" + b",".join(routed) + b"]")
         return write._replace(body=msgspec.json.encode(members))
 
-    async def _ticker(self, kalshi: Kalshi, user_id: str, order_id: str) -> str | None:
+    async def _found(self, kalshi: Kalshi, user_id: str, lost: list[str]) -> dict[str, str | None]:
+        """The markets of these orders, as far as they are known or can be had in time."""
+        known = {one: self._tickers.get((user_id, one)) for one in lost}
+        unknown = [one for one, ticker in known.items() if ticker is None]
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + PATIENCE.total_seconds()
+        for first in range(0, len(unknown), MOST_AT_ONCE):
+            left = timedelta(seconds=ends_at - loop.time())
+            if left <= timedelta(0):
+                break
+            some = unknown[first : first + MOST_AT_ONCE]
+            asked = (self._ticker(kalshi, user_id, one, left) for one in some)
+            known.update(zip(some, await asyncio.gather(*asked), strict=True))
+        return known
+
+    async def _ticker(
+        self, kalshi: Kalshi, user_id: str, order_id: str, patience: timedelta = PATIENCE
+    ) -> str | None:
         known = self._tickers.get((user_id, order_id))
         if known is not None or not order_id:
             return known
@@ -117,7 +134,7 @@ class Routing:
         if asked is None or asked.path != ONE_ORDER.path:
             return None
         try:
-            reply = await kalshi.verbatim(ONE_ORDER, target, lane=Lane.CANCEL, deadline=PATIENCE)
+            reply = await kalshi.verbatim(ONE_ORDER, target, lane=Lane.CANCEL, deadline=patience)
         except KalshiError:
             return None  # let the exchange say itself what it makes of the cancel
         ticker = _member(_part(reply.body, "order"), "ticker")

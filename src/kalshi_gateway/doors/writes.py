@@ -29,7 +29,7 @@ from kalshi_gateway.keys.signature import Flaw
 
 from . import refusals
 from .reads import Reads
-from .routing import DECREASE, Routing, Write, is_object, orders_in
+from .routing import DECREASE, TRIGGER, Routing, Write, is_object, orders_in
 
 Details = Mapping[str, str | int | bool | None]
 
@@ -166,7 +166,7 @@ class Ended(NamedTuple):
 
 def _takes_back(write: Write) -> bool:
     """Whether it takes money off the table, which goes before all else."""
-    return write.operation.method == "DELETE" or write.kind == DECREASE
+    return write.operation.method == "DELETE" or write.kind in (DECREASE, TRIGGER)
 
 
 def _ended(error: KalshiError) -> Ended:
