@@ -40,7 +40,7 @@ async def writer_process(database_url: str, exchange_url: str) -> AsyncIterator[
         database_url,
         exchange_url,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
