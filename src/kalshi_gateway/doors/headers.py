@@ -14,43 +14,58 @@ HOP_BY_HOP = frozenset(
         b"expect",
         b"host",
         b"keep-alive",
-        b"proxy-connection",
         b"te",
         b"trailer",
         b"transfer-encoding",
         b"upgrade",
     }
 )
-#: Who asks, from where, and by what way it came here.
-IDENTITY = frozenset(
-    {
-        b"authorization",
-        b"client-ip",
-        b"cookie",
-        b"cookie2",
-        b"forwarded",
-        b"from",
-        b"origin",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"referer",
-        b"true-client-ip",
-        b"via",
-    }
+#: What would hold for the body as it came; it may be told where an order is.
+OF_THE_BODY = frozenset({b"content-digest", b"content-md5", b"digest", b"repr-digest"})
+#: By these the exchange may know a client again, and they tell nothing of who that is.
+HARMLESS = frozenset({b"idempotency-key", b"user-agent", b"x-idempotency-key"})
+
+#: What names have in them that tell who asks, from where, and by what they prove it.
+TELLING = re.compile(
+    rb"auth|client|cookie|credential|forward|identi|jwt|login|mail|passw|principal|secret|session"
+    rb"|sign|token|user"
 )
-IDENTITY_PREFIXES = (
+#: The same as whole words; and those by which some would take a write for another one than it is.
+TELLING_WORDS = frozenset(
+    b"account accounts addr address assertion baggage cert claim claims csrf customer device dn"
+    b" from geo group groups iap impersonate ip key member oidc org origin owner peer person referer"
+    b" referrer remote role roles saml sid ssl sso subject tenant tls uid via viewer xsrf"
+    b" accel host method original override path port prefix proto protocol query rewrite scheme"
+    b" sendfile uri url".split()
+)
+#: What browsers and the networks in front of a service add, whatever it is.
+ADDED_PREFIXES = (
+    b"akamai-",
     b"cf-",
+    b"cloudfront-",
     b"fastly-",
-    b"kalshi-access-",
+    b"fly-",
+    b"kalshi-",
+    b"proxy-",
     b"sec-",
-    b"x-amzn-",
-    b"x-client-",
+    b"tailscale-",
+    b"x-akamai-",
+    b"x-amz",
+    b"x-appengine-",
+    b"x-arr-",
+    b"x-azure-",
+    b"x-cloud-",
     b"x-cluster-",
     b"x-envoy-",
-    b"x-forwarded-",
-    b"x-original-",
+    b"x-goog-",
+    b"x-ms-",
+    b"x-nf-",
+    b"x-pomerium-",
     b"x-real-",
+    b"x-vercel-",
 )
+#: A name that nobody on the way reads as another, as some do with underscores.
+PLAIN = re.compile(rb"[a-z0-9]+(?:-[a-z0-9]+)*")
 #: Longer ones no client has reason to send.
 LONGEST_LANGUAGES = 200
 
@@ -69,11 +84,20 @@ def end_to_end(headers: Lines) -> Headers:
     """What goes on with a write: all but what belongs to the connection, or tells who asks."""
     lines = list(headers)
     named = b",".join(value for name, value in lines if name == b"connection")
-    dropped = {name.strip().lower() for name in named.split(b",")} | HOP_BY_HOP | IDENTITY
+    dropped = {name.strip().lower() for name in named.split(b",")} | HOP_BY_HOP | OF_THE_BODY
     return tuple(
         (name, value)
         for name, value in lines
-        if name not in dropped and not name.startswith(IDENTITY_PREFIXES) and value.isascii()
+        if name not in dropped and value.isascii() and (name in HARMLESS or _goes_on(name))
+    )
+
+
+def _goes_on(name: bytes) -> bool:
+    return (
+        PLAIN.fullmatch(name) is not None
+        and TELLING.search(name) is None
+        and TELLING_WORDS.isdisjoint(name.split(b"-"))
+        and not name.startswith(ADDED_PREFIXES)
     )
 
 
