@@ -227,7 +227,9 @@ async def test_our_own_fault(asking: httpx.AsyncClient, monkeypatch: pytest.Monk
     assert response.json() == {"error": "Internal server error"}
 
 
-@pytest.mark.parametrize("ticker", ["KXNOTHING-1", "a b", "%2e%2e", "..%2Fportfolio", "x" * 300])
+@pytest.mark.parametrize(
+    "ticker", ["KXNOTHING-1", "a b", "%2e%2e", "..%2Fportfolio", "x" * 300, "trades"]
+)
 async def test_unknown_market(asking: httpx.AsyncClient, ticker: str) -> None:
     """A market that does not exist is 404, in the same shape."""
     response = await asking.get(f"{API}/markets/{ticker}/")

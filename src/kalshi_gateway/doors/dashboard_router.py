@@ -87,14 +87,18 @@ async def read_events(
 async def read_market(ticker: str, reads: ExchangeReads) -> Response:
     """One market, of the archive too."""
     try:
-        return answers.given(await _market(reads, f"/markets/{quote(ticker, safe='')}"))
+        return answers.given(await _market(reads, "/markets/{ticker}", ticker))
     except errors.NotFound:
-        archived = f"/historical/markets/{quote(ticker, safe='')}"
-        return answers.given(await _market(reads, archived))
+        return answers.given(await _market(reads, "/historical/markets/{ticker}", ticker))
 
 
-async def _market(reads: Reads, target: str) -> Given:
-    return await reads.public(_operation(target), target, _wish(MINUTE))
+async def _market(reads: Reads, path: str, ticker: str) -> Given:
+    target = path.format(ticker=quote(ticker, safe=""))
+    operation = _operation(target)
+    if operation.path != path:
+        # Beside markets lie other lists, such as that of all trades.
+        raise errors.NotFound(404, "not_found", "no ticker looks like that")
+    return await reads.public(operation, target, _wish(MINUTE))
 
 
 async def _own(
