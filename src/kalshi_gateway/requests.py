@@ -15,6 +15,7 @@ from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from . import limits, problems
 from .errors import GatewayError
+from .keys.verifier import METHOD
 from .limits import Limits, LocalOnly
 from .metrics import Metrics
 from .rates import Headers, Rates, TooManyRequests, rate_key
@@ -165,7 +166,7 @@ class Call:
         if self.method == "HEAD":
             # Whatever answers GET answers HEAD, too: by the same answer without its body. The
             # server looks into its own scope to see what was asked, so that stays as it is.
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", METHOD: "HEAD"}
         scope[REQUEST_ID] = self.request_id
         self.scope = scope
         self.receive = receive

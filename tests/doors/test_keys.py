@@ -81,6 +81,21 @@ async def test_public_reads_signed_or_not(people: People) -> None:
     assert (signed.status_code, signed.content) == (200, unsigned.content)
 
 
+async def test_signed_head(people: People) -> None:
+    """HEAD is signed as HEAD, and answered as GET is, without the body."""
+    await people.admit()
+    signer = await people.key()
+    await people.client.get(BALANCE, auth=signer)  # so that the key is known at the entrance, too
+
+    head = await people.client.head(BALANCE, auth=signer)
+    as_get = await people.client.head(
+        BALANCE, headers=signer.headers("GET", httpx.URL(GATEWAY_URL + BALANCE))
+    )
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert as_get.status_code == 401
+
+
 async def test_key_of_a_user_without_key(people: People) -> None:
     """A virtual key of a user whose real key is not kept is forbidden private reads."""
     signer = await people.key("bob")

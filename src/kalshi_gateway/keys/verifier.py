@@ -19,6 +19,8 @@ from .signature import Flaw, Signed
 
 #: In the ASGI scope: what a request's signature was found to be; each is looked at once.
 VERDICT = "gateway.verdict"
+#: Likewise: the method by which the client asks, and which it signs, if we go on by another.
+METHOD = "gateway.method"
 
 
 class Opened(NamedTuple):
@@ -80,7 +82,8 @@ class Verifier(Believer[UUID, VirtualKey, Opened]):
 
 def _judged(known: Known[VirtualKey, Opened], signed: Signed, scope: Scope) -> Proof | Flaw:
     path: bytes = scope.get("raw_path") or scope["path"].encode()
-    signature = signed.verified(known.made.public_key, scope["method"], path.partition(b"?")[0])
+    method: str = scope.get(METHOD) or scope["method"]
+    signature = signed.verified(known.made.public_key, method, path.partition(b"?")[0])
     if signature is None:
         return Flaw.SIGNATURE_INCORRECT
     known.used_at = time.time()
