@@ -97,6 +97,20 @@ async def test_unknown_paths(client: httpx.AsyncClient, exchange: Exchange, path
     assert exchange.counters.requests.total() == 0
 
 
+async def test_when_to_ask_again(settings: Settings, database_url: str) -> None:
+    """When the front of the exchange says how long to wait, so do we."""
+
+    def busy(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(503, json={"error": {"code": "x"}}, headers={"Retry-After": "30"})
+
+    app = create_app(settings, database_url=database_url, exchange=httpx.MockTransport(busy))
+    asking = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.example")
+    async with app.router.lifespan_context(app), asking as client:
+        response = await client.get(f"{PREFIX}/markets")
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+
+
 async def test_many_who_ask_the_same(client: httpx.AsyncClient, exchange: Exchange) -> None:
     """Five hundred who ask the same at the same time make one call."""
     path = f"{PREFIX}/markets?limit=10"

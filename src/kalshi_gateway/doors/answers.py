@@ -1,6 +1,7 @@
 """What goes out of the doors: bodies as they came, or as they were made of that, and refusals."""
 
 import time
+from math import ceil
 
 from fastapi import Response
 
@@ -59,6 +60,8 @@ def _told(answered: Given) -> dict[str, str]:
 
 def written(reply: Reply | Refusal) -> Response:
     """What the exchange made of a write, or why it did not; nobody is to keep it."""
+    if isinstance(reply, Refusal):
+        return refused(reply)
     headers = {"Cache-Control": "no-store"}
     if reply.body:
         headers["Content-Type"] = reply.media_type
@@ -68,4 +71,6 @@ def written(reply: Reply | Refusal) -> Response:
 def refused(refusal: Refusal) -> Response:
     """A refusal with its status, which nobody is to keep."""
     headers = {"Cache-Control": "no-store", "Content-Type": refusal.media_type}
+    if refusal.retry_after_s is not None:
+        headers["Retry-After"] = str(ceil(refusal.retry_after_s))
     return Response(refusal.body, refusal.status, headers)

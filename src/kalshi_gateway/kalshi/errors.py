@@ -18,6 +18,7 @@ class Refusal(NamedTuple):
     status: int
     media_type: str
     body: bytes
+    retry_after_s: float | None = None
 
 
 class KalshiError(Exception):
@@ -104,7 +105,9 @@ def from_response(response: httpx.Response) -> KalshiError:
     """The error that an unsuccessful, fully read answer stands for, with that answer."""
     error = _named(response)
     media_type = response.headers.get("content-type", "application/json")
-    error.refusal = Refusal(response.status_code, media_type, response.content)
+    error.refusal = Refusal(
+        response.status_code, media_type, response.content, _retry_after_s(response)
+    )
     return error
 
 
