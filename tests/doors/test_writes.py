@@ -525,6 +525,45 @@ async def test_real_key_never_shows(
     assert headers["KALSHI-ACCESS-SIGNATURE"] not in "".join(everything)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", ORDERS), ("POST", f"{PREFIX}/portfolio/subaccounts")]
+)
+async def test_refused_writes_are_written_down(
+    people: People, database: Database, market: str, method: str, path: str
+) -> None:
+    """Who is known and writes what they may not has a line; who is not known has none."""
+    await people.admit()
+    reader = await people.key("ada", "read")
+
+    known = await people.client.request(method, f"{path}?odd=1", content=b"{", auth=reader)
+    stranger = await people.client.request(method, path, content=b"{")
+    read = await people.client.get(f"{PREFIX}/api_keys", auth=reader)
+
+    assert [answer.status_code for answer in (known, stranger, read)] == [403, 401, 403]
+    [line] = await log_of(database)
+    said = json.loads(line.details)
+    assert (line.outcome, line.user_id) == ("refused", "ada")
+    assert line.target == f"{method} {path.removeprefix(PREFIX)}"
+    assert str(line.token_id) == reader.key.key_id
+    assert (said["query"], said["status"], said["told"]) == ("odd=1", 403, known.text)
+
+
+async def test_switched_off(
+    people: People, settings: Settings, database: Database, database_url: str, transport: Watched
+) -> None:
+    """So does a write while writes are not passed on at all."""
+    await people.admit()
+    signer = await people.key()
+    off = settings.model_copy(update={"kalshi_trading_enabled": False})
+
+    async with asking(create_app(off, database_url=database_url, exchange=transport)) as client:
+        answer = await client.delete(f"{ORDERS}/X", auth=signer)
+
+    [line] = await log_of(database)
+    assert told(answer)[:2] == (403, "permission_denied")
+    assert (line.outcome, line.target) == ("refused", "DELETE /portfolio/events/orders/X")
+
+
 # --- read your writes
 
 

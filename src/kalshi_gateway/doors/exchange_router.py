@@ -32,6 +32,9 @@ async def pass_on(request: Request) -> Response:
         return answers.refused(refusals.NOT_FOUND)
     refused = exchange.refusal(operation, guest, trading=writes.enabled)
     if refused is not None:
+        if guest.caller and operation.method != "GET":
+            write = Write(operation, path, query, (), b"")
+            await writes.refuse(guest.user_id, write, written_by(guest.caller), refused)
         return answers.refused(refused)
     if operation.access is Access.WRITE and guest.caller and guest.user_id:
         passed = headers.end_to_end(scope["headers"])

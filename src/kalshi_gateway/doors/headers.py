@@ -33,8 +33,8 @@ TELLING = re.compile(
 #: The same as whole words; and those by which some would take a write for another one than it is.
 TELLING_WORDS = frozenset(
     b"account accounts addr address assertion baggage cert claim claims csrf customer device dn"
-    b" from geo group groups iap impersonate ip key member oidc org origin owner peer person referer"
-    b" referrer remote role roles saml sid ssl sso subject tenant tls uid via viewer xsrf"
+    b" from geo group groups iap impersonate ip key member oidc org origin owner peer person"
+    b" referer referrer remote role roles saml sid ssl sso subject tenant tls uid via viewer xsrf"
     b" accel host method original override path port prefix proto protocol query rewrite scheme"
     b" sendfile uri url".split()
 )

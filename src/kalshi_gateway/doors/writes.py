@@ -85,6 +85,15 @@ class Writes:
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
+    async def refuse(
+        self, user_id: str | None, write: Write, author: Author, refusal: Refusal
+    ) -> None:
+        """Write down that somebody we know asked for what they may not do; its body unread."""
+        said: Details = {"query": write.query.decode("ascii"), **_told(refusal)}
+        entry = Entry("exchange.write", author, user_id, _target(write), "refused", said)
+        async with self._database.begin() as conn:
+            await audit.record(conn, entry)
+
     async def settled(self) -> None:
         """Wait for what is under way; each ends by its own deadline."""
         if self._under_way:
@@ -110,10 +119,8 @@ class Writes:
         finally:
             # What was asked for before this shows the time before it.
             self._reads.forget(user_id)
-        answer = ended.answer
-        details: Details = {"status": answer.status, "told": _words(answer)}
-        await self._note(entry, begun, ended.outcome, details)
-        return answer
+        await self._note(entry, begun, ended.outcome, _told(ended.answer))
+        return ended.answer
 
     async def _begin(self, entry: Entry, signature_sha256: bytes | None) -> int | None:
         """The number of the line that says what is about to be sent; None if it was sent before.
@@ -199,6 +206,7 @@ def _details(write: Write) -> Details:
     }
 
 
-def _words(answer: Reply | Refusal) -> str:
-    """The answer's beginning, which names the order."""
-    return answer.body[:MOST_WRITTEN_DOWN].decode(errors="replace")
+def _told(answer: Reply | Refusal) -> Details:
+    """What is kept of an answer: its beginning, which names the order."""
+    told = answer.body[:MOST_WRITTEN_DOWN].decode(errors="replace")
+    return {"status": answer.status, "told": told}
