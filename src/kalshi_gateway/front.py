@@ -16,7 +16,7 @@ from . import hot
 from .answers import takes_gzip
 from .auth import LOCAL, Caller, may_read
 from .directives import taken_apart
-from .doors import answers
+from .doors import answers, operations
 from .doors.headers import of_answers
 from .doors.reads import Reads
 from .keys.signature import KEY
@@ -48,9 +48,8 @@ UNUSUAL = frozenset(
 #: Headers of no more bytes are within all limits.
 SMALL = 8 * 1024
 
-#: The exchange's own API, and the template of its route.
-DOOR = b"/trade-api/v2"
-DOOR_ROUTE = "/trade-api/v2/{path:path}"
+#: The exchange's own API.
+DOOR = operations.PREFIX.encode()
 
 #: In the ASGI scope: its token has been asked about, and whether an answer was awaited before that.
 ASKED = "gateway.asked"
@@ -117,7 +116,7 @@ class Front:
         if limits is None:
             return None
         shown = request_id(said.get(b"x-request-id")).encode()
-        self._metrics.answered("GET", DOOR_ROUTE, form.status, time.perf_counter() - began)
+        self._metrics.answered("GET", operations.ROUTE, form.status, time.perf_counter() - began)
         return b"".join((form.head, limits, FIXED, shown, END)), form.content
 
     def _guest(self, url: bytes, headers: Headers, said: dict[bytes, bytes]) -> Caller | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -390,3 +391,4 @@ def grow_older(asking: httpx.AsyncClient, seconds: float) -> None:
     """Let time pass for all that is kept."""
     for kept in app_of(asking).state.resources.reads._kept.values():
         kept.asked_at -= seconds
+        kept.as_of -= timedelta(seconds=seconds)

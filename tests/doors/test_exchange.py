@@ -97,6 +97,21 @@ async def test_unknown_paths(client: httpx.AsyncClient, exchange: Exchange, path
     assert exchange.counters.requests.total() == 0
 
 
+async def test_age_from_the_beginning(settings: Settings, database_url: str) -> None:
+    """The time that an answer has lain at the exchange is part of its age."""
+
+    def kept(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"markets": [], "cursor": ""}, headers={"Age": "12"})
+
+    app = create_app(settings, database_url=database_url, exchange=httpx.MockTransport(kept))
+    asking = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://g.example")
+    async with app.router.lifespan_context(app), asking as client:
+        answers = [await client.get(f"{PREFIX}/markets") for _ in range(2)]
+
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
+    assert all(int(answer.headers["Age"]) >= 12 for answer in answers)
+
+
 async def test_when_to_ask_again(settings: Settings, database_url: str) -> None:
     """When the front of the exchange says how long to wait, so do we."""
 

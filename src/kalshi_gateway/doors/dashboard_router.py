@@ -11,7 +11,7 @@ from kalshi_gateway.kalshi import errors
 
 from . import answers, dashboard, operations
 from .operations import Operation
-from .reads import ANY_AGE, Form, Given, Reads, Wish
+from .reads import ANY_AGE, Given, Reads, Rendering, Wish
 
 MINUTE, HALF_A_MINUTE = 60.0, 30.0
 #: Of positions there is one page, the largest.
@@ -106,7 +106,7 @@ async def _own(
     user_id: str | None,
     target: str,
     fresh_seconds: float,
-    form: Form = dashboard.with_twins,
+    form: Rendering = dashboard.with_twins,
 ) -> Response:
     if user_id is None:
         raise WrongUser("This takes a token that is bound to a user.")
@@ -114,7 +114,7 @@ async def _own(
     return answers.given(await reads.private(user_id, _operation(target), target, wish))
 
 
-def _wish(fresh_seconds: float, form: Form = dashboard.with_twins) -> Wish:
+def _wish(fresh_seconds: float, form: Rendering = dashboard.with_twins) -> Wish:
     """An answer of any age is better than none."""
     return Wish(fresh_seconds, stale_seconds=ANY_AGE, form=form)
 

@@ -12,7 +12,7 @@ from .operations import Access
 from .reads import Given
 from .routing import Write
 
-PREFIX = b"/trade-api/v2"
+PREFIX = operations.PREFIX.encode()
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 # It is the exchange that describes these operations.
@@ -57,4 +57,4 @@ async def pass_on(request: Request) -> Response:
 
 
 # Of what FastAPI adds to a route nothing is needed here, and it costs as much as the server does.
-router.add_route("/trade-api/v2/{path:path}", pass_on, METHODS)
+router.add_route(operations.ROUTE, pass_on, METHODS)

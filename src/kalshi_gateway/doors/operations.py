@@ -12,6 +12,10 @@ from urllib.parse import unquote_to_bytes
 from kalshi_gateway.kalshi.budget import Bucket
 from kalshi_gateway.kalshi.client import CLOSED
 
+#: Where the exchange's own API lies, there and here, and the template of its route.
+PREFIX = "/trade-api/v2"
+ROUTE = PREFIX + "/{path:path}"
+
 #: Seconds for which an answer may be given again. Prices, books and what one user has:
 MOVING = 1.0
 #: Series and milestones, which the exchange itself answers up to 15 s late (measured 2026-09).

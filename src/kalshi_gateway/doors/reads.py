@@ -6,12 +6,12 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import inf
 from typing import NamedTuple
 
 from kalshi_gateway.accounts.clients import Lines
-from kalshi_gateway.answers import GZIP_LEVEL
-from kalshi_gateway.answers import Form as Sent
+from kalshi_gateway.answers import GZIP_LEVEL, Form
 from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.directives import NO_TERMS, NotCached, Terms
 from kalshi_gateway.freshness import Came, came_by
@@ -34,9 +34,9 @@ OVERHEAD_BYTES = 1_000
 #: However old.
 ANY_AGE = inf
 
-Form = Callable[[bytes], bytes]
+Rendering = Callable[[bytes], bytes]
 #: Whose answer it is, to what, in which form and language.
-Key = tuple[Hashable, str, Form, Headers]
+Key = tuple[Hashable, str, Rendering, Headers]
 
 #: How often a user's things have changed, and all users' may have.
 Changes = tuple[int, int]
@@ -55,7 +55,7 @@ class Wish:
     fresh_seconds: float
     stale_seconds: float = 0.0
     terms: Terms = NO_TERMS
-    form: Form = as_it_came
+    form: Rendering = as_it_came
     headers: Headers = ()
 
 
@@ -87,11 +87,12 @@ class Kept:
         self.fresh_seconds = wish.fresh_seconds
         self.changes = changes
         #: As it was given last, for who is given the same within a second.
-        self.form: Sent | None = None
+        self.form: Form | None = None
         self._zipped: asyncio.Future[bytes] | None = None
 
     @property
     def age_seconds(self) -> float:
+        """Since it was asked for."""
         return time.monotonic() - self.asked_at
 
     def zipped_at_once(self) -> bytes | None:
@@ -123,7 +124,8 @@ class Given(NamedTuple):
 
     @property
     def age_seconds(self) -> float:
-        return self.kept.age_seconds
+        """Since the exchange said it, which it may have kept for a while itself."""
+        return max(0.0, (datetime.now(UTC) - self.kept.as_of).total_seconds())
 
 
 class Reads:
