@@ -244,6 +244,7 @@ def opened(
                 own=upstream.own_key(settings),
             )
             lines = Lines(http, kalshi)
+            stack.push_async_callback(lines.close)
             refresher = Refresher(
                 database,
                 vault,
@@ -297,6 +298,14 @@ def opened(
                 reads=reads,
                 writes=writes,
             )
+            learning = every(
+                upstream.LEARN_EVERY,
+                partial(upstream.learn, kalshi, signed=bool(settings.service_key)),
+                "budget",
+                failures=metrics.job_failures,
+                after=timedelta(0) if settings.gateway_jobs else upstream.REPLICAS_LEARN_AFTER,
+            )
+            await stack.enter_async_context(beside(learning, "budget"))
             if settings.gateway_jobs:
                 forgetting = every(
                     keys.FORGET_EVERY,
@@ -305,13 +314,6 @@ def opened(
                     failures=metrics.job_failures,
                 )
                 await stack.enter_async_context(beside(forgetting, "spent signatures"))
-                learning = every(
-                    upstream.LEARN_EVERY,
-                    partial(upstream.learn, kalshi, signed=bool(settings.service_key)),
-                    "budget",
-                    failures=metrics.job_failures,
-                )
-                await stack.enter_async_context(beside(learning, "budget"))
                 sync = Sync(
                     database_url,
                     kalshi,
@@ -337,7 +339,7 @@ def opened(
 
 
 async def rise(_: Request, error: Exception) -> Response:
-    """Leave every error to `Guarded`, which answers them all."""
+    """Leave every error to `Entrance`, which answers them all."""
     raise error
 
 

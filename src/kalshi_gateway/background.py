@@ -22,8 +22,11 @@ async def every(
     name: str,
     *,
     failures: Counter | None = None,
+    after: timedelta = timedelta(0),
 ) -> None:
-    """Run `job` again and again; a run that fails is logged and the next one comes."""
+    """Run `job` again and again, first `after` a while; a run that fails is logged."""
+    if after:
+        await asyncio.sleep(after.total_seconds() * _chance.uniform(0.9, 1.1))
     while True:
         try:
             await job()

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 #: Tiers change with the volume of thirty days, and grants expire.
 LEARN_EVERY = timedelta(hours=1)
+#: Replicas of one key start together, and their first requests are more urgent.
+REPLICAS_LEARN_AFTER = timedelta(seconds=10)
 
 #: Undocumented: five calls a second mostly pass, of more some are refused (measured 2026-09).
 UNSIGNED = AccountLimits(read=BucketLimit(refill_rate=50, bucket_capacity=100))

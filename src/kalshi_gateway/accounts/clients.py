@@ -1,22 +1,28 @@
 """Each user's own line to the exchange: their key, their budget; all else is shared."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx
+import structlog
 
 from kalshi_gateway.kalshi.budget import Lane
 from kalshi_gateway.kalshi.client import Kalshi
-from kalshi_gateway.kalshi.errors import KeyRejected
+from kalshi_gateway.kalshi.errors import KalshiError, KeyRejected
 from kalshi_gateway.kalshi.signing import Signer
+
+log = structlog.get_logger(__name__)
 
 #: Lines remembered; one that is made anew starts with full buckets, as after a long rest.
 MOST_LINES = 5_000
 
 #: A member's tier changes with the volume of thirty days.
 LEARN_EVERY = timedelta(hours=1)
+#: Where nobody waits for it and it failed, it is tried again so much later.
+TRY_AGAIN_AFTER = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -25,13 +31,20 @@ class Line:
 
     kalshi: Kalshi
     signer: Signer
-    learnt_at: float | None = None  # monotonic
+    # Both monotonic.
+    learnt_at: float | None = None
+    tried_at: float | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it should learn again."""
+        return _passed(LEARN_EVERY, self.learnt_at)
 
     async def learn(self, lane: Lane) -> None:
         """Take the sizes of this user's buckets from the exchange, now and then."""
-        now = time.monotonic()
-        if self.learnt_at is not None and now - self.learnt_at < LEARN_EVERY.total_seconds():
+        if not self.is_due:
             return
+        now = time.monotonic()
         try:
             limits = await self.kalshi.account_limits(lane=lane)
         except KeyRejected as error:
@@ -54,6 +67,7 @@ class Lines:
         self._service = service
         self._most = most
         self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._learning: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -71,6 +85,24 @@ class Lines:
             self._lines.popitem(last=False)
         return line
 
+    def learn_soon(self, line: Line) -> None:
+        """Have it learn beside what is asked over it; the service's own does so by itself."""
+        if line.kalshi is self._service or not line.is_due:
+            return
+        if not _passed(TRY_AGAIN_AFTER, line.tried_at):
+            return
+        line.tried_at = time.monotonic()
+        task = asyncio.create_task(_learn(line), name="budget of a user")
+        self._learning.add(task)
+        task.add_done_callback(self._learning.discard)
+
+    async def close(self) -> None:
+        """Give up what is being learnt."""
+        for task in self._learning:
+            task.cancel()
+        if self._learning:
+            await asyncio.wait(self._learning)
+
     def _made(self, signer: Signer, *, own: bool) -> Kalshi:
         if own:
             return self._service
@@ -81,3 +113,14 @@ class Lines:
             drift=self._service.drift,
             observe=self._service.observe,
         )
+
+
+async def _learn(line: Line) -> None:
+    try:
+        await line.learn(Lane.WAITING)
+    except KalshiError as error:
+        log.warning("budget not learnt", why=str(error))
+
+
+def _passed(period: timedelta, since: float | None) -> bool:
+    return since is None or time.monotonic() - since >= period.total_seconds()

@@ -172,6 +172,7 @@ class Reads:
         signer = await self._vault.open(user_id)
         own = signer is self._vault.own_signer(user_id)
         line = self._lines.line(user_id, signer, own=own)
+        self._lines.learn_soon(line)
         changes = (self._changes[user_id], self._changes[None])
         owner = (user_id, signer.key.key_id)
         return await self._get(line.kalshi, owner, operation, target, wish, changes)
