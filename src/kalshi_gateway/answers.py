@@ -33,6 +33,8 @@ GZIP = re.compile(rb"(?:^|,)\s*gzip\s*(?:;\s*q=([\d.]+)\s*)?(?:,|$)", re.IGNOREC
 TELLING = frozenset({b"authorization", b"if-none-match", b"accept-encoding", b"cache-control"})
 
 Headers = list[tuple[bytes, bytes]]
+#: Head and body of an answer as they go over the wire.
+Ready = tuple[bytes, bytes]
 
 NO_BODY: Message = {"type": "http.response.body", "body": b""}
 

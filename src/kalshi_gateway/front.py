@@ -13,7 +13,7 @@ from typing import Any
 from starlette.types import Scope
 
 from . import hot
-from .answers import takes_gzip
+from .answers import Ready, takes_gzip
 from .auth import LOCAL, Caller, may_read
 from .directives import taken_apart
 from .doors import answers, operations
@@ -22,16 +22,10 @@ from .doors.reads import Reads
 from .keys.signature import KEY
 from .limits import LocalOnly
 from .metrics import Metrics
-from .rates import Headers, Rates, rate_key
+from .rates import Client, Headers, Rates, rate_key
 from .requests import CAME_AT, NOSNIFF, request_id
 from .shelf import Kept, Key, Shelf
 from .together import AWAITED, MAKES, Making, Together
-
-#: Address and port of who called.
-Client = tuple[str, int] | None
-
-#: Head and body of an answer as they go over the wire.
-Ready = tuple[bytes, bytes]
 
 #: Who sends one of these wants more than what lies ready.
 UNUSUAL = frozenset(

@@ -10,8 +10,10 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from . import problems
+from .answers import Ready
 from .errors import GatewayError, Malformed
 from .limits import HEADER_BYTES, URL_BYTES, HeadersTooLarge
+from .rates import Client
 
 #: Bodies up to this size are written together with their head.
 SMALL_BODY = 16 * 1024
@@ -21,14 +23,6 @@ HEAD_BYTES = 2 * (URL_BYTES + HEADER_BYTES)
 
 #: So long whoever still sends may take to read that nobody listens.
 LINGER_SECONDS = 2.0
-
-
-#: Address and port of who called.
-Client = tuple[str, int] | None
-
-
-#: Head and body of an answer as they go over the wire.
-Ready = tuple[bytes, bytes]
 
 
 class Front(Protocol):

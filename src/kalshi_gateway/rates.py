@@ -12,6 +12,8 @@ from .errors import GatewayError
 from .keys.verifier import Verifier
 
 Headers = list[tuple[bytes, bytes]]
+#: Address and port of who called.
+Client = tuple[str, int] | None
 
 #: Who has sent nothing for this long may send all of these seconds' requests at once.
 WINDOW_SECONDS = 2
@@ -119,7 +121,7 @@ class Rates:
         return self._lines % (remaining, reset, remaining, reset)
 
 
-def rate_key(caller: Caller | None, client: tuple[str, int] | None) -> Hashable:
+def rate_key(caller: Caller | None, client: Client) -> Hashable:
     """Whose request this is: a token's, or an address's."""
     if caller is not None and caller.token_id is not None:
         return caller.token_id.int  # a UUID itself is hashed ten times as slowly

@@ -8,12 +8,12 @@ from typing import NamedTuple, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from kalshi_gateway.kalshi.signing import PSS
 
 from .key import PublicKey
 
-# docs.kalshi.com/getting_started/api_keys: RSA-PSS, SHA-256, salt as long as the digest.
-PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
 SHA256 = hashes.SHA256()
 # Production accepts 10 s and refuses 60 s (measured 2026-10).
 CLOCK_WINDOW_MS = 10_000
