@@ -6,7 +6,8 @@ which holds a shared advisory lock for as long as it does. Whoever must be sure 
 calls the roll: notifications come in the order of the commits, so who answers a call has heard all
 that was told before it. A process that does not listen keeps nothing and asks each time; one that
 cannot be reached keeps things no longer than `FRESH_FOR`, and so long is waited for those who do
-not answer.
+not answer. One exception is made: who cannot ask the database either goes on believing in the
+tokens and keys that it knows (`TRUSTED_FOR`), so that reading outlives the database.
 """
 
 import asyncio

@@ -303,10 +303,7 @@ async def let_go(conn: Driver, user_id: str, claim: UUID) -> None:
 
 
 async def invalidate(conn: Driver, user_id: str) -> None:
-    """Something has changed at the exchange: whatever was asked for before now is old.
-
-    Said in the transaction that writes down what was done there.
-    """
+    """Something has changed at the exchange: whatever was asked for before now is old."""
     await conn.execute(
         "UPDATE kalshi_account_cache SET epoch = epoch + 1, changed_at = now(), due_at = now()"
         " WHERE user_id = $1",

@@ -35,7 +35,11 @@ async def create(
 
 
 async def revoke(database: Database, key_id: UUID, author: Author) -> VirtualKey | None:
-    """End a key everywhere: when this returns, no process takes its signatures any more."""
+    """End a key everywhere: when this returns, no process takes its signatures any more.
+
+    Only one that is cut off from the database lets it read for up to `TRUSTED_FOR`: it writes
+    nothing, since it could not write that down.
+    """
     async with database.begin() as conn:
         key = await repository.revoke(conn, key_id)
         if key is None:

@@ -140,7 +140,7 @@ class Believer(ABC, Generic[Shown, Row, Made]):
             known = self._known.get(shown)
             if known is None or self._too_old(known):
                 raise
-            log.warning("token believed without asking", token=known.row.name)
+            log.warning("caller believed without asking", caller=known.row.name)
             return known
 
     def _asking_anew(self, shown: Shown) -> asyncio.Future[Known[Row, Made] | None] | None:

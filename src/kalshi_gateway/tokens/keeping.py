@@ -38,7 +38,11 @@ async def create_first(database: Database, name: str, author: Author) -> str | N
 
 
 async def revoke(database: Database, id_or_name: str, author: Author) -> list[Token]:
-    """End a token everywhere: when this returns, no process lets it in any more."""
+    """End a token everywhere: when this returns, no process lets it in any more.
+
+    Only one that is cut off from the database believes in it for up to `TRUSTED_FOR`, and can
+    change nothing there meanwhile.
+    """
     async with database.begin() as conn:
         revoked = await repository.revoke(conn, id_or_name)
         for token in revoked:
