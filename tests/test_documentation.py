@@ -43,6 +43,19 @@ HOSTS = {
     "docs.astral.sh",
 }
 
+#: What the variables and members of the Swift page hold.
+SWIFT = {
+    "found": "MarketList",
+    "page": "MarketList",
+    "market": "Market",
+    "book": "BookDetail",
+    "account": "AccountDetail",
+    "position": "Position",
+    "totals": "Totals",
+    "meta": "Meta",
+    "said": "Problem",
+}
+
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -215,6 +228,27 @@ def test_metrics_exist() -> None:
     assert {re.sub(r"_total$", "", name) for name in named} <= known
 
 
+def test_swift_names_exist(described: dict[str, Any]) -> None:
+    """What the Swift page calls, asks with and reads is in the description it is made from."""
+    page = (ROOT / "docs/clients/swift.md").read_text()
+    operations = {
+        f"{_pascal(operation['tags'][0])}API.{operation['operationId']}": {
+            _camel(one["name"]) for one in operation.get("parameters", ())
+        }
+        for operation in _routes(described).values()
+    }
+    models = described["components"]["schemas"]
+    calls = re.findall(r"(\w+API\.\w+?)(?:WithRequestBuilder)?\((.*)", page)
+    read = re.findall(rf"\b({'|'.join(SWIFT)})(?=\.(\w+))", page)
+
+    assert {name for name, _ in calls} <= operations.keys()
+    for name, asked in calls:
+        assert set(re.findall(r"(\w+): ", asked)) <= operations[name]
+    for variable, member in read:
+        assert member in {_camel(name) for name in models[SWIFT[variable]]["properties"]}
+    assert {variable for variable, _ in read} == SWIFT.keys()
+
+
 # --- links, files, and what is not said
 
 
@@ -314,6 +348,17 @@ def _rows(text: str) -> list[list[str]]:
     heads = {n - 1 for n, line in enumerate(lines) if set(line) <= set("|- ")}
     body = [line for n, line in enumerate(lines) if n not in heads and n - 1 not in heads]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)] for line in body]
+
+
+def _pascal(words: str) -> str:
+    """A type's name, as generators make it of a tag."""
+    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[\W_]+", words))
+
+
+def _camel(name: str) -> str:
+    """A member's name, as generators make it of one of ours or a header's."""
+    words = _pascal(name)
+    return words[:1].lower() + words[1:]
 
 
 def _ticked(cell: str) -> list[str]:
