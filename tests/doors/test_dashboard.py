@@ -7,6 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from fastapi import FastAPI
+from msgspec import structs
 
 from kalshi_gateway.app import create_app
 from kalshi_gateway.doors import dashboard
@@ -189,7 +190,7 @@ async def test_exchange_fails(
     asking: httpx.AsyncClient, exchange: Exchange, fault: Fault, text: str
 ) -> None:
     """What the exchange does to us is 503, in words."""
-    exchange.faults.add(fault)
+    exchange.faults.add(structs.replace(fault, operation="GET /portfolio/positions"))
 
     response = await asking.get(f"{API}/positions/")
 
