@@ -80,6 +80,18 @@ async def test_once(app: FastAPI, people: People, exchange: Exchange) -> None:
     assert exchange.counters.requests["GET /account/limits"] == asked
 
 
+async def test_not_while_it_fails(people: People, exchange: Exchange) -> None:
+    """An exchange that has just failed is asked nothing beside what a client asks."""
+    ada = await people.admit()
+    before = exchange.counters.requests["GET /account/limits"]
+    exchange.faults.status(503)
+
+    response = await people.client.get(f"{PREFIX}/portfolio/orders", headers=ada.token)
+
+    assert response.status_code == 503
+    assert exchange.counters.requests["GET /account/limits"] == before
+
+
 async def test_without_jobs(
     monkeypatch: pytest.MonkeyPatch,
     app: FastAPI,

@@ -172,10 +172,11 @@ class Reads:
         signer = await self._vault.open(user_id)
         own = signer is self._vault.own_signer(user_id)
         line = self._lines.line(user_id, signer, own=own)
-        self._lines.learn_soon(line)
         changes = (self._changes[user_id], self._changes[None])
         owner = (user_id, signer.key.key_id)
-        return await self._get(line.kalshi, owner, operation, target, wish, changes)
+        given = await self._get(line.kalshi, owner, operation, target, wish, changes)
+        self._lines.learn_soon(line)  # but not from an exchange that has just refused
+        return given
 
     def forget(self, name: str | None) -> None:
         """This user has written, or their things have changed; None: perhaps everybody's.

@@ -77,14 +77,16 @@ class Writes:
             return refusals.flat(400, "bad_request", NOT_JSON)
         signer = await self._vault.open(user_id)
         line = self._lines.line(user_id, signer, own=signer is self._vault.own_signer(user_id))
-        self._lines.learn_soon(line)
         entry = Entry("exchange.write", author, user_id, _target(write), "begun", _details(write))
         # Whoever gives up waiting does not call back what has left: it goes on, and is noted.
         written = self._written(line, write, entry, signature_sha256)
         task = asyncio.create_task(written, name="write")
         self._under_way.add(task)
         task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        answer = await asyncio.shield(task)
+        if isinstance(answer, Reply):
+            self._lines.learn_soon(line)
+        return answer
 
     async def refuse(
         self, user_id: str | None, write: Write, author: Author, refusal: Refusal
