@@ -403,3 +403,40 @@ async def test_settled_combo(client: Client, database: Database, upstream: Upstr
 
     assert (await one(client, COMBO))["status"] == "settled"
     assert upstream.asked == []
+
+
+async def test_event_and_market_looked_up_together(
+    client: Client, database: Database, upstream: Upstream
+) -> None:
+    """An event and a market of it, both of which have changed, never wait for each other."""
+    anew = {"Cache-Control": "no-cache"}
+    answer_with(upstream, last_price="0.1000")
+    await client.get(f"/kalshi/events/{EVENT}")
+    answer_with(upstream, last_price="0.2000")
+
+    async with database.driver() as conn, asyncio.TaskGroup() as asked, conn.transaction():
+        await conn.execute("SELECT FROM events WHERE event_ticker = $1 FOR UPDATE", EVENT)
+        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=anew))
+        await somebody_waits(database, 1)
+        market = asked.create_task(client.get(f"/kalshi/markets/{TICKER}", headers=anew))
+        await somebody_waits(database, 2)
+
+    assert (event.result().status_code, market.result().status_code) == (200, 200)
+    assert market.result().json()["last_price"] == 0.2
+
+
+def answer_with(upstream: Upstream, last_price: str) -> None:
+    row = a_row(TICKER, last_price_dollars=last_price)
+    event = an_event_row(EVENT, title=f"At {last_price}", markets=[row])
+    upstream.answers[f"/markets/{TICKER}"] = {"market": row}
+    upstream.answers[f"/events/{EVENT}"] = {"event": event}
+
+
+async def somebody_waits(database: Database, backends: int) -> None:
+    """Until so many wait for a lock in this database."""
+    async with database.driver() as conn, asyncio.timeout(20):
+        while backends > await conn.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
+            await asyncio.sleep(0.01)
