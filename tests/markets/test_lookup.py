@@ -435,7 +435,7 @@ def answer_with(upstream: Upstream, last_price: str) -> None:
 async def somebody_waits(database: Database, backends: int) -> None:
     """Until so many wait for a lock in this database."""
     async with database.driver() as conn, asyncio.timeout(20):
-        while backends > await conn.fetchval(
+        while backends > await conn.fetchval(  # noqa: ASYNC110 - nobody sets an Event for us here
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
         ):
