@@ -56,10 +56,13 @@ PRIVATE = f"{DOOR}/portfolio/orders"
 def simulated(key: Connection, port: int, ready: Connection) -> None:
     """A child process: the exchange, with a member who has some orders."""
     from kalshi_gateway.simulator.app import create_app
+    from kalshi_gateway.simulator.budgets import Bucket, Tier
     from kalshi_gateway.simulator.exchange import Exchange
 
     made = Exchange.generated(MARKETS)
     made.limits.on = False
+    plenty = Bucket(10**9, 10**9)
+    made.limits.tiers["basic"] = Tier(plenty, plenty, plenty)
     joined = made.desk.join("bench", deposit_cents=1_000_000, kind="rsa")
     open_ones = [e for e in made.catalogue.markets.values() if e.filed == "open" and not e.combo]
     for entry in open_ones[:2]:
@@ -76,7 +79,7 @@ def gateway(
     from kalshi_gateway.kalshi import budget
     from kalshi_gateway.protocol import CarefulProtocol
 
-    # The exchange has no limits here; the gateway is not to keep any.
+    # The exchange has no limits here; the gateway is not to keep any before it has learnt that.
     for bucket in budget.BASIC:
         budget.BASIC[bucket] = (10**9, 10**9)
     settings = Settings.model_construct(
