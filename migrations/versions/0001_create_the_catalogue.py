@@ -96,8 +96,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("ticker", name=("pk_instruments")),
     )
-    # A list reads a hundred bodies and no rules: of a long row it is the rules that are kept apart.
-    op.execute("ALTER TABLE instruments ALTER COLUMN body SET STORAGE MAIN")
     op.create_table(
         "catalogue_walks",
         sa.Column(

@@ -1,15 +1,12 @@
 """Indexes for what is asked of the catalogue.
 
-ix_…_by_<sort>           a page of a list: status, sort key and ticker, walked in either direction;
-                         of markets also what they are filtered by, told without the table
+ix_…_by_<sort>           a page of a list: status, sort key and ticker, walked in either direction
 ix_…_event_ticker        the markets of an event; ix_…_series_ticker those of a series, and
                          how many of them are open, counted without a look at the table
 ix_instruments_category  a small category, which a walk by sort key would have to search for
 ix_…_search              words and prefixes
 ix_instruments_opening   markets that are due to open; those due to close are found by_close_time
 """
-
-from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,12 +15,6 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-
-def _sorted_by(column: str) -> list[Any]:
-    place = ["status", "is_combo", column, "ticker"]
-    filters = [sa.text("lower(category)"), "series_ticker"]
-    return [*place, *filters, *([] if column == "close_time" else ["close_time"])]
 
 
 def upgrade() -> None:
@@ -53,45 +44,40 @@ def upgrade() -> None:
     op.create_index(
         "ix_instruments_by_change",
         "instruments",
-        _sorted_by("change_microdollars"),
+        ["status", "change_microdollars", "ticker"],
         unique=False,
     )
     op.create_index(
         "ix_instruments_by_close_time",
         "instruments",
-        _sorted_by("close_time"),
+        ["status", "close_time", "ticker"],
         unique=False,
     )
     op.create_index(
         "ix_instruments_by_created_time",
         "instruments",
-        _sorted_by("created_time"),
+        ["status", "created_time", "ticker"],
         unique=False,
     )
     op.create_index(
         "ix_instruments_by_last_price",
         "instruments",
-        _sorted_by("last_price_microdollars"),
+        ["status", "last_price_microdollars", "ticker"],
         unique=False,
     )
     op.create_index(
         "ix_instruments_by_open_interest",
         "instruments",
-        _sorted_by("open_interest_centicontracts"),
+        ["status", "open_interest_centicontracts", "ticker"],
         unique=False,
     )
     op.create_index(
         "ix_instruments_by_volume_24h",
         "instruments",
-        _sorted_by("volume_24h_centicontracts"),
+        ["status", "volume_24h_centicontracts", "ticker"],
         unique=False,
     )
-    op.create_index(
-        "ix_instruments_category",
-        "instruments",
-        [sa.text("lower(category)"), "status"],
-        unique=False,
-    )
+    op.create_index("ix_instruments_category", "instruments", ["category", "status"], unique=False)
     op.create_index("ix_instruments_event_ticker", "instruments", ["event_ticker"], unique=False)
     op.create_index(
         "ix_instruments_opening",

@@ -1,0 +1,77 @@
+"""The schema, as migrations make it step by step and as `tables.py` tells it."""
+
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from kalshi_gateway import migrate
+from kalshi_gateway.db import sqlalchemy_url
+from kalshi_gateway.tables import metadata
+
+EVERYTHING = """
+    SELECT format('%s %s', tablename, indexdef) FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL
+    SELECT format('%s.%s %s %s %s %s %s', attrelid::regclass, attname,
+        format_type(atttypid, atttypmod), attnotnull, attstorage, attstattarget,
+        pg_get_expr(adbin, adrelid))
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+    AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT format('%s %s', tgrelid::regclass, pg_get_triggerdef(oid)) FROM pg_trigger
+    WHERE NOT tgisinternal
+    UNION ALL
+    SELECT format('%s %s', oid::regclass, reloptions) FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+    ORDER BY 1
+"""
+
+
+async def run(url: str, what: Any) -> Any:
+    engine = create_async_engine(sqlalchemy_url(url))
+    try:
+        async with engine.begin() as conn:
+            return await conn.run_sync(what)
+    finally:
+        await engine.dispose()
+
+
+def everything(connection: Connection) -> list[str]:
+    return list(connection.scalars(text(EVERYTHING)))
+
+
+async def test_tables_are_what_migrations_make(database_url: str) -> None:
+    """Nothing is in the one that is not in the other, indexes included."""
+
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    assert await run(database_url, differences) == []
+
+
+async def test_every_migration_goes_back(database_url: str) -> None:
+    """Each step down to nothing can be taken, and the way up again ends where it was."""
+    before = await run(database_url, everything)
+
+    def down_and_up(connection: Connection) -> list[str]:
+        config: Config = migrate._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        left = everything(connection)
+        command.upgrade(config, "head")
+        return left
+
+    left = await run(database_url, down_and_up)
+
+    assert [line for line in left if not line.startswith("alembic_version")] == []
+    assert await run(database_url, everything) == before
