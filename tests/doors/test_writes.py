@@ -581,32 +581,34 @@ async def test_reads_see_what_was_written(people: People, market: str) -> None:
     assert [o["order_id"] for o in after.json()["orders"]] == [placed.json()["order_id"]]
 
 
+class Late(httpx.AsyncBaseTransport):
+    """Holds back the first answer that lists orders."""
+
+    def __init__(self, way: httpx.AsyncBaseTransport) -> None:
+        self.way = way
+        self.arrived, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self.way.handle_async_request(request)
+        if request.url.path == OWN_ORDERS and not self.arrived.is_set():
+            self.arrived.set()
+            await self.go_on.wait()
+        return response
+
+
 async def test_a_read_begun_before_is_not_given_after(
     people: People, transport: Watched, market: str
 ) -> None:
     """What was asked for before a write, and comes after it, is kept for nobody."""
     await people.admit()
     signer = await people.key()
-    arrived, go_on = asyncio.Event(), asyncio.Event()
-    held: list[httpx.Response] = []
-    way = transport.way
-
-    class Late(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            response = await way.handle_async_request(request)
-            if request.url.path == OWN_ORDERS and not held:
-                held.append(response)
-                arrived.set()
-                await go_on.wait()
-            return response
-
-    transport.way = Late()
+    late = transport.way = Late(transport.way)
     before = asyncio.create_task(people.client.get(OWN_ORDERS, auth=signer))
-    await arrived.wait()
+    await late.arrived.wait()
 
     await people.client.post(ORDERS, json=an_order(market), auth=signer)
     meanwhile = await people.client.get(OWN_ORDERS, auth=signer)
-    go_on.set()
+    late.go_on.set()
     old = await before
     after = await people.client.get(OWN_ORDERS, auth=signer)
 
@@ -639,6 +641,33 @@ async def test_in_other_processes_too(
     assert (empty.json()["orders"], again.headers["X-Cache"]) == ([], "HIT")
     assert placed.status_code == 201
     assert [o["order_id"] for o in after.json()["orders"]] == [placed.json()["order_id"]]
+
+
+async def test_a_read_begun_before_in_another_process(
+    people: People,
+    settings: Settings,
+    database_url: str,
+    transport: Watched,
+    market: str,
+) -> None:
+    """Nor is it given after a write that another process has sent."""
+    await people.admit()
+    signer = await people.key()
+    late = transport.way = Late(transport.way)
+    apps = [create_app(settings, database_url=database_url, exchange=transport) for _ in range(2)]
+
+    async with asking(apps[0]) as one, asking(apps[1]) as two:
+        while not all(app.state.resources.reads.hears for app in apps):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # nobody tells when both listen
+        before = asyncio.create_task(two.get(OWN_ORDERS, auth=signer))
+        await late.arrived.wait()
+        await one.post(ORDERS, json=an_order(market), auth=signer)
+        meanwhile = asyncio.create_task(two.get(OWN_ORDERS, auth=signer))
+        await asyncio.wait({meanwhile}, timeout=1)  # or it waits for what began before
+        late.go_on.set()
+        answers = [await before, await meanwhile, await two.get(OWN_ORDERS, auth=signer)]
+
+    assert [len(answer.json()["orders"]) for answer in answers] == [0, 1, 1]
 
 
 # --- cancels find their shard

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -144,6 +145,8 @@ class Caller:
         self._retries = retries or Retries()
         self._allowance = RetryAllowance(self._retries.share)
         self._flights = Flights()
+        #: Of what is passed on others choose what is asked: each operation is judged by itself.
+        self._passed_on: defaultdict[tuple[str, str], Breaker] = defaultdict(Breaker)
 
     @property
     def skew(self) -> timedelta | None:
@@ -171,9 +174,15 @@ class Caller:
         deadline: timedelta | None = None,
         headers: Headers = (),
     ) -> Reply:
-        """The answer to a path and its query as they stand, unread; errors carry the refusal."""
+        """The answer to a path and its query as they stand, unread; errors carry the refusal.
+
+        It is shared with nobody: who passes on answers knows which of them are too old. What fails
+        stops nothing but the same operation, asked in the same way.
+        """
         request = self._request(target, headers)
-        return await self._shared(operation, request, lambda reply: reply, lane, deadline)
+        ends_at = asyncio.get_running_loop().time() + (deadline or DEADLINE).total_seconds()
+        breaker = self._passed_on[operation.method, operation.path]
+        return await self._send(operation, request, lane, ends_at, breaker)
 
     async def once(
         self,
@@ -194,9 +203,10 @@ class Caller:
         loop = asyncio.get_running_loop()
         # A bucket may hold more than we know; whether it pays for this is for the exchange to say.
         cost = min(cost, self.budget.capacity(operation.bucket))
-        hurried = lane is Lane.CANCEL  # and tried, however often the exchange has failed
-        if not hurried:
-            self.breaker.check()
+        # A cancel is tried, however often the exchange has failed.
+        breaker = None if lane is Lane.CANCEL else self._passed_on[operation.method, operation.path]
+        if breaker is not None:
+            breaker.check()
         turn_by = loop.time() + TURN.total_seconds()
         try:
             await self._wait_for_turn(operation, cost, lane, turn_by, None)
@@ -204,7 +214,7 @@ class Caller:
             raise TurnMissed(str(error)) from error
         try:
             ends_at = loop.time() + DEADLINE.total_seconds()
-            return await self._attempt(operation, request, ends_at, guarded=not hurried)
+            return await self._attempt(operation, request, ends_at, breaker)
         except RateLimited:
             self.budget.refused(operation.bucket)
             raise
@@ -283,7 +293,7 @@ class Caller:
         ends_at = loop.time() + (deadline or DEADLINE).total_seconds()
 
         async def call() -> T:
-            return parse(await self._send(operation, request, lane, ends_at))
+            return parse(await self._send(operation, request, lane, ends_at, self.breaker))
 
         if lane in NEVER_SHARED:
             return await call()
@@ -299,7 +309,7 @@ class Caller:
                     raise
 
     async def _send(
-        self, operation: Operation, request: Request, lane: Lane, ends_at: float
+        self, operation: Operation, request: Request, lane: Lane, ends_at: float, breaker: Breaker
     ) -> Reply:
         """The one loop: wait for our turn, sign, send, name the failure, pause, again."""
         loop = asyncio.get_running_loop()
@@ -309,10 +319,10 @@ class Caller:
         attempt = 0
         while True:
             attempt += 1
-            self.breaker.check()
+            breaker.check()
             await self._wait_for_turn(operation, cost, lane, ends_at, failure)
             try:
-                return await self._attempt(operation, request, ends_at)
+                return await self._attempt(operation, request, ends_at, breaker)
             except (Unavailable, RateLimited, KeyRejected) as error:
                 failure = error
             if loop.time() >= ends_at - TICK_S:
@@ -357,10 +367,10 @@ class Caller:
         return failure.code == "header_timestamp_expired" and attempt == 1
 
     async def _attempt(
-        self, operation: Operation, request: Request, ends_at: float, *, guarded: bool = True
+        self, operation: Operation, request: Request, ends_at: float, breaker: Breaker | None
     ) -> Reply:
-        """One request, its outcome named, counted and remembered by the breaker."""
-        with self.breaker.guard() if guarded else nullcontext():
+        """One request, its outcome named, counted and remembered by the breaker, if it has one."""
+        with nullcontext() if breaker is None else breaker.guard():
             started = time.perf_counter()
             outcome = "cancelled"
             try:
