@@ -34,6 +34,13 @@ class NotAuthenticated(GatewayError):
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
 
 
+class TokenEnded(NotAuthenticated):
+    """The token is none that holds."""
+
+    def __init__(self) -> None:
+        super().__init__("This token is unknown, expired or revoked.", error="invalid_token")
+
+
 class ScopeMissing(GatewayError):
     """The token holds, but not for this."""
 
@@ -95,9 +102,7 @@ class Gatekeeper(Believer[bytes, Token, Caller]):
         """Who shows this Authorization header."""
         known = await self._believed(digest(_secret(authorization)))
         if known is None:
-            raise NotAuthenticated(
-                "This token is unknown, expired or revoked.", error="invalid_token"
-            )
+            raise TokenEnded
         known.used_at = time.time()
         return known.made
 

@@ -18,6 +18,7 @@ from kalshi_gateway.accounts.clients import Line, Lines
 from kalshi_gateway.accounts.refresh import Refresher
 from kalshi_gateway.audit import repository as audit
 from kalshi_gateway.audit.entry import Author, Entry, Outcome
+from kalshi_gateway.auth import TokenEnded
 from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.db import Database
 from kalshi_gateway.kalshi.budget import Lane
@@ -26,6 +27,7 @@ from kalshi_gateway.kalshi.calls import Reply
 from kalshi_gateway.kalshi.errors import KalshiError, NotSent, Refusal, TurnMissed
 from kalshi_gateway.keys import repository as keys
 from kalshi_gateway.keys.signature import Flaw
+from kalshi_gateway.tokens import repository as tokens
 
 from . import refusals
 from .reads import Reads
@@ -111,8 +113,8 @@ class Writes:
         self, line: Line, write: Write, entry: Entry, signature_sha256: bytes | None
     ) -> Reply | Refusal:
         begun = await self._begin(entry, signature_sha256)
-        if begun is None:
-            return refusals.FLAWS[Flaw.SIGNATURE_SPENT]
+        if isinstance(begun, Refusal):
+            return begun
         user_id = str(entry.user_id)
         try:
             ended = await self._sent(line, user_id, write)
@@ -125,14 +127,21 @@ class Writes:
         await self._note(entry, begun, ended.outcome, _told(ended.answer))
         return ended.answer
 
-    async def _begin(self, entry: Entry, signature_sha256: bytes | None) -> int | None:
-        """The number of the line that says what is about to be sent; None if it was sent before.
+    async def _begin(self, entry: Entry, signature_sha256: bytes | None) -> int | Refusal:
+        """The number of the line that says what is about to be sent, or why nothing is.
 
-        Of requests with one signature, in whatever processes, one commits.
+        Of requests with one signature, in whatever processes, one commits; and none does whose key
+        or token was ended meanwhile: its body may have taken long to come.
         """
+        shown = entry.author.token_id
         async with self._database.begin() as conn:
-            if signature_sha256 is not None and not await keys.spend(conn, signature_sha256):
-                return None
+            if signature_sha256 is None:
+                if shown is not None and not await tokens.holds(conn, shown):
+                    raise TokenEnded
+            elif shown is None or not await keys.holds(conn, shown):
+                return refusals.FLAWS[Flaw.KEY_UNKNOWN]
+            elif not await keys.spend(conn, signature_sha256):
+                return refusals.FLAWS[Flaw.SIGNATURE_SPENT]
             return (await audit.record(conn, entry)).seq
 
     async def _sent(self, line: Line, user_id: str, write: Write) -> "Ended":

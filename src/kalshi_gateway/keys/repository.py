@@ -60,6 +60,17 @@ async def revoke(conn: AsyncConnection, key_id: UUID) -> VirtualKey | None:
     return None if row is None else _key(row)
 
 
+async def holds(conn: AsyncConnection, key_id: UUID) -> bool:
+    """Whether a key is in use; until the transaction ends nobody can end it."""
+    in_use = virtual_keys.c.revoked_at.is_(None)
+    rows = await conn.execute(
+        select(virtual_keys.c.id)
+        .where(virtual_keys.c.id == key_id, in_use)
+        .with_for_update(read=True)
+    )
+    return rows.one_or_none() is not None
+
+
 async def note_uses(conn: AsyncConnection, used_at: Mapping[UUID, datetime]) -> None:
     """Keep when keys were last used; another process may know of a later use."""
     used = bindparam("used_at", type_=DateTime(timezone=True))

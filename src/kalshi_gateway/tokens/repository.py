@@ -96,6 +96,14 @@ async def revoke(conn: AsyncConnection, id_or_name: str) -> list[Token]:
     return [_token(row) for row in rows]
 
 
+async def holds(conn: AsyncConnection, token_id: UUID) -> bool:
+    """Whether a token is in use; until the transaction ends nobody can end it."""
+    rows = await conn.execute(
+        select(tokens.c.id).where(tokens.c.id == token_id, _in_use()).with_for_update(read=True)
+    )
+    return rows.one_or_none() is not None
+
+
 async def any_exist(conn: AsyncConnection) -> bool:
     """Whether a token was ever made, even if it opens nothing any more."""
     return bool(await conn.scalar(select(exists().select_from(tokens))))
