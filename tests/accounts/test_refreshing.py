@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from kalshi_gateway import news
 from kalshi_gateway.accounts import fetching, refresh, repository
@@ -498,6 +499,30 @@ async def test_rows_that_came_before_the_rest_failed(
 
     assert failed.status_code == 503
     assert after["totals"]["fees_paid"] > before["totals"]["fees_paid"]
+
+
+async def test_what_nobody_foresaw(users: Users, database: Database, moment: Moment) -> None:
+    """An error of our own is logged and put off like any other; what is known is answered."""
+    ada = await users.admit()
+    await users.get(ada)
+    await execute(database, "UPDATE kalshi_account_cache SET rows = '[]', due_at = now()")
+    moment.move(seconds=5)
+
+    with capture_logs() as lines:
+        forced = await users.client.post(f"{ada.path}/account/refresh")
+    known = await users.get(ada, headers={"Cache-Control": "no-cache"})
+
+    assert (forced.status_code, forced.json()["code"]) == (500, "internal_error")
+    [logged] = [line for line in lines if line["event"] == "account not read"]
+    assert (logged["user"], logged["exc_info"]) == ("ada", True)
+    assert known["balance"] == 100
+    assert "went wrong in the gateway" in str(known["meta"]["warnings"])
+    async with database.driver() as conn:
+        row = await conn.fetchrow(
+            "SELECT failures, claim, due_at > now() + interval '4 minutes' AS later"
+            " FROM kalshi_account_cache"
+        )
+    assert tuple(row) == (2, None, True)
 
 
 async def test_resting_order_that_ended(users: Users, exchange: Exchange, moment: Moment) -> None:

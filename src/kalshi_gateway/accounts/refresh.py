@@ -191,6 +191,9 @@ class Refresher:
             failure: KalshiError | GatewayError = DeadlineExceeded("it was not read in time")
         except (KalshiError, GatewayError) as error:
             failure = error
+        except Exception:
+            log.exception("account not read", user=user_id)
+            failure = GatewayError("Something went wrong in the gateway; its log says what.")
         except BaseException:
             await asyncio.shield(self._let_go(user_id, claim))
             raise
