@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from kalshi_gateway.background import beside, every
 from kalshi_gateway.metrics import Metrics
@@ -61,13 +62,36 @@ async def test_stops_with_its_block() -> None:
 
 
 async def test_broken_loop_is_heard_of() -> None:
-    """A loop that broke off by itself says why when its block ends."""
+    """A loop that breaks off by itself is logged at once, and says why when its block ends."""
+
     broken = asyncio.Event()
 
     async def loop() -> None:
         broken.set()
         raise RuntimeError("broken")
 
-    with pytest.raises(RuntimeError, match="broken"):
+    async def block() -> None:
         async with beside(loop(), "loop"):
             await broken.wait()
+            await asyncio.sleep(0)  # the loop's end is told in the next round
+            logged_within.extend(lines)
+
+    logged_within: list[EventDict] = []
+    with capture_logs() as lines, pytest.raises(RuntimeError, match="broken"):
+        await block()
+
+    [line] = logged_within
+    assert (line["event"], line["job"], str(line["exc_info"])) == (
+        "background job ended",
+        "loop",
+        "broken",
+    )
+
+
+async def test_stopped_loop_is_not_heard_of() -> None:
+    """A loop that is stopped with its block leaves no word."""
+    with capture_logs() as lines:
+        async with beside(asyncio.sleep(3_600), "loop"):
+            pass
+
+    assert lines == []

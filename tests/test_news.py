@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from kalshi_gateway import news
 from kalshi_gateway.background import beside
@@ -109,6 +111,28 @@ async def test_deaf(database: Database, database_url: str) -> None:
         await keeps.until(hears=True)
 
         assert keeps.forgotten[-1] is None
+
+
+@pytest.mark.parametrize("error", [asyncpg.InternalClientError("lost"), LookupError("unforeseen")])
+async def test_listens_again_whatever_broke_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Nothing that a connection comes to keeps a process from listening again."""
+    connect, errors = asyncpg.connect, [error]
+
+    async def failing(*args: Any, **named: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await connect(*args, **named)
+
+    monkeypatch.setattr(asyncpg, "connect", failing)
+    monkeypatch.setattr(news, "TRY_AGAIN", timedelta(0))
+
+    with capture_logs() as lines:
+        async with listening(database_url):
+            pass
+
+    assert [line["event"] for line in lines] == ["changes not heard"]
 
 
 async def test_one_that_goes_is_not_waited_for(database: Database, database_url: str) -> None:

@@ -41,6 +41,7 @@ async def every(
 async def beside(loop: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
     """Run a loop until the block ends, and wait until it has stopped."""
     task = asyncio.create_task(loop, name=name)
+    task.add_done_callback(_log_failed)
     try:
         yield
     finally:
@@ -48,3 +49,9 @@ async def beside(loop: Coroutine[Any, Any, None], name: str) -> AsyncIterator[No
         await asyncio.wait([task])
         if not task.cancelled():
             task.result()  # a loop that broke off by itself says why
+
+
+def _log_failed(task: asyncio.Task[None]) -> None:
+    """Say at once that a loop broke off: its block may last for months."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background job ended", job=task.get_name(), exc_info=error)

@@ -22,7 +22,7 @@ ACQUIRE_SECONDS = 5
 #: A database that is gone is worth another try after this time.
 RETRY_AFTER_SECONDS = 2
 
-#: What says that the database is gone, too busy, or lets us in no more.
+#: What says that the database is gone, too busy, lets us in no more, or cannot be written now.
 LOST = (
     OSError,  # TimeoutError among them
     asyncpg.PostgresConnectionError,
@@ -32,6 +32,8 @@ LOST = (
     asyncpg.exceptions.InvalidAuthorizationSpecificationError,
     asyncpg.exceptions.InvalidCatalogNameError,
     asyncpg.exceptions.ObjectNotInPrerequisiteStateError,  # closed for connections
+    asyncpg.exceptions.ReadOnlySQLTransactionError,  # another has taken over from it
+    asyncpg.exceptions.TransactionRollbackError,  # of two that were in each other's way
     exc.TimeoutError,
 )
 
@@ -139,7 +141,7 @@ def named_failures() -> Iterator[None]:
             raise Malformed("A value has a character in it that cannot be kept.") from error
         if isinstance(cause, LOST) or _closed(cause):
             raise DatabaseUnavailable(
-                "The database cannot be reached; try again in a moment.",
+                "The database cannot answer now; try again in a moment.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             ) from error
         raise

@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .db import ACQUIRE_SECONDS, KEEPALIVES, Database, Driver, driver_url, lock_key
+from .db import ACQUIRE_SECONDS, KEEPALIVES, LOST, Database, Driver, driver_url, lock_key
 
 log = structlog.get_logger(__name__)
 
@@ -100,8 +100,10 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("changes not heard", why=type(error).__name__)
+            except Exception as error:
+                log.exception("changes not heard", why=type(error).__name__)
             await asyncio.sleep(TRY_AGAIN.total_seconds())
 
     async def _listen(self) -> None:

@@ -1,23 +1,27 @@
 """Who refreshes an account, when, and what comes of it when things go wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from kalshi_gateway import news
-from kalshi_gateway.accounts import fetching, refresh, repository
+from kalshi_gateway.accounts import due, fetching, refresh, repository
 from kalshi_gateway.accounts.due import DueAccounts
 from kalshi_gateway.accounts.refresh import Refresher
 from kalshi_gateway.app import create_app
-from kalshi_gateway.db import Database
+from kalshi_gateway.background import beside
+from kalshi_gateway.db import Database, Driver
 from kalshi_gateway.dependencies import Resources
 from kalshi_gateway.kalshi import calls
 from kalshi_gateway.settings import Settings
@@ -25,6 +29,7 @@ from kalshi_gateway.simulator import app as simulator
 from kalshi_gateway.simulator.exchange import Exchange
 from tests.accounts.users import User, Users
 from tests.simulator.moments import Moment
+from tests.sync.outages import eventually
 
 BALANCE = "GET /portfolio/balance"
 MARKET = "KXCALM-26-A"
@@ -518,11 +523,11 @@ async def test_what_nobody_foresaw(users: Users, database: Database, moment: Mom
     assert known["balance"] == 100
     assert "went wrong in the gateway" in str(known["meta"]["warnings"])
     async with database.driver() as conn:
-        row = await conn.fetchrow(
+        rows = await conn.fetch(
             "SELECT failures, claim, due_at > now() + interval '4 minutes' AS later"
             " FROM kalshi_account_cache"
         )
-    assert tuple(row) == (2, None, True)
+    assert [tuple(row) for row in rows] == [(2, None, True)]
 
 
 async def test_resting_order_that_ended(users: Users, exchange: Exchange, moment: Moment) -> None:
@@ -661,6 +666,85 @@ async def test_refused_users_delay_nobody(
     assert [(row["failure"], row["later"]) for row in put_off] == [
         ("the exchange does not accept the API key (401)", True)
     ] * 4
+
+
+READ_ONLY = "ALTER DATABASE {} SET default_transaction_read_only = on"
+WRITABLE = "ALTER DATABASE {} RESET default_transaction_read_only"
+RENAMED = "ALTER TABLE kalshi_account_cache RENAME TO kalshi_account_cache_gone"
+BACK = "ALTER TABLE kalshi_account_cache_gone RENAME TO kalshi_account_cache"
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended", "told"),
+    [
+        (READ_ONLY, WRITABLE, "accounts due not found"),  # as a database that was taken over from
+        (RENAMED, BACK, "background job failed"),  # as by a mishap that nobody foresaw
+    ],
+)
+async def test_loop_outlives_a_bad_database(
+    users: Users,
+    two: list[Refresher],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    mended: str,
+    told: str,
+) -> None:
+    """Whatever the database says while due accounts are looked for, later they are found."""
+    monkeypatch.setattr(due, "LOOK_EVERY", timedelta(milliseconds=10))
+    conn = await asyncpg.connect(database_url)
+    name = await conn.fetchval("SELECT current_database()")
+
+    with capture_logs() as lines:
+        await altered(conn, broken.format(name))
+        async with beside(DueAccounts(two[0], "default").run(), "accounts"):
+            await eventually(said(lines, told))
+            await altered(conn, mended.format(name))
+            await users.admit()
+            await eventually(
+                partial(conn.fetchval, "SELECT count(body) > 0 FROM kalshi_account_cache")
+            )
+
+    await conn.close()
+
+
+def said(lines: list[EventDict], event: str) -> Callable[[], Awaitable[bool]]:
+    """Whether that has been logged."""
+
+    async def asked() -> bool:
+        return event in [line["event"] for line in lines]
+
+    return asked
+
+
+async def test_read_only_database(users: Users, database_url: str) -> None:
+    """A database that can be read only is unavailable, and what is known of an account is not."""
+    ada = await users.admit()
+    await users.get(ada)
+    conn = await asyncpg.connect(database_url)
+    await altered(conn, READ_ONLY.format(await conn.fetchval("SELECT current_database()")))
+
+    async def answers() -> bool:
+        """By a connection that was made since."""
+        return (await users.client.get(f"{ada.path}/fills")).status_code == 200
+
+    await eventually(answers)
+    forced = await users.client.get(f"{ada.path}/account", headers={"Cache-Control": "no-cache"})
+    posted = await users.client.post(f"{ada.path}/account/refresh")
+
+    assert (forced.status_code, forced.json()["balance"]) == (200, 100)
+    assert (posted.status_code, posted.json()["code"]) == (503, "database_unavailable")
+    await conn.close()
+
+
+async def altered(conn: Driver, statement: str) -> None:
+    """Change the database under everybody's feet, and end all connections but this one."""
+    await conn.execute("SET default_transaction_read_only = off")
+    await conn.execute(statement)
+    await conn.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
 
 
 async def test_claim_of_a_dead_process_ends(

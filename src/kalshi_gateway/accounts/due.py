@@ -39,6 +39,9 @@ class DueAccounts:
             except DatabaseUnavailable:
                 log.warning("accounts due not found")
                 found = 0
+            except Exception:
+                log.exception("background job failed", job="accounts")
+                found = 0
             if len(self._busy) >= AT_ONCE:
                 await asyncio.wait(self._busy, return_when=asyncio.FIRST_COMPLETED)
             elif not found:
