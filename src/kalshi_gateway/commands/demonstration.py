@@ -43,7 +43,7 @@ async def demo(
     check_port(LOOPBACK, port)
     check_port(LOOPBACK, exchange_port)
     exchange = await asyncio.to_thread(_exchange, recordings, markets, 1)
-    key_id, pem = exchange.keys.issue(member=_member(exchange))
+    key_id, pem = exchange.keys.issue(member=default_member(exchange))
     with _folder(data_dir) as folder:
         settings = Settings.model_construct(
             kalshi_base_url=f"http://{LOOPBACK}:{exchange_port}/trade-api/v2",
@@ -77,7 +77,7 @@ def _exchange(recordings: Path | None, markets: int, seed: int) -> Exchange:
     return Exchange.generated(markets, seed=seed)
 
 
-def _member(exchange: Exchange) -> Member:
+def default_member(exchange: Exchange) -> Member:
     """Whom the demo's own user is at the exchange: who was recorded, or somebody with a little."""
     if len(exchange.members):
         return exchange.members[0]
@@ -87,8 +87,8 @@ def _member(exchange: Exchange) -> Member:
         if shard:
             bank.transfer(member, SHARE_MILLIONTHS, to_shard=shard)
     for entry in _quoted(exchange):
-        grid, last = entry.field("price_level_structure"), entry.field("last_price_dollars")
-        price = dollars(snap(grid, ten_thousandths(last)))
+        last = ten_thousandths(entry.field("last_price_dollars"))
+        price = dollars(snap(entry.grid, last))
         exchange.desk.trade(member, entry.ticker, "bid", price, "25.00")
         if entry.ticker[-1] in "13579":
             exchange.desk.trade(member, entry.ticker, "ask", price, "40.00")

@@ -5,7 +5,7 @@ from typing import Any
 
 from . import quotes
 from .entries import MarketEntry
-from .prices import DOLLAR, contracts, dollars, hundredths, step_below, ten_thousandths
+from .prices import DOLLAR, below, contracts, dollars, hundredths, ten_thousandths
 
 Level = tuple[int, int]  # price in ten-thousandths, size in hundredths
 DEEPEST = 14
@@ -39,16 +39,15 @@ def best(body: dict[str, Any], depth: int) -> dict[str, Any]:
 
 def _side(entry: MarketEntry, price_field: str, size_field: str, seed: int) -> list[Level]:
     """Levels from the quoted one downwards; nobody quotes where the size is nothing."""
-    grid = entry.field("price_level_structure")
     price = ten_thousandths(entry.field(price_field))
     size = hundredths(entry.field(size_field))
+    rng, grid = Random(f"{seed} {entry.ticker} {price_field}"), entry.grid
     if size == 0 or not 0 < price < DOLLAR:
         return []
-    rng = Random(f"{seed} {entry.ticker} {price_field}")
     levels = [(price, size)]
     for _ in range(rng.randrange(DEEPEST)):
         for _ in range(rng.choice((1, 1, 1, 2, 5))):
-            price -= step_below(grid, price) if price > 0 else 0
+            price = below(grid, price)
         if price <= 0:
             break
         levels.append((price, quotes.size(rng)))

@@ -9,8 +9,7 @@ import msgspec
 
 from . import times
 from .entries import MarketEntry
-from .prices import DOLLAR, contracts, dollars, hundredths, snap, step_below
-from .quotes import step_above
+from .prices import DOLLAR, Grid, above, below, contracts, dollars, hundredths, snap
 from .tape import Trade
 
 MINUTES = (1, 60, 1440)
@@ -36,7 +35,7 @@ def candles(
     oldest_first = trades[::-1]
     volume = sum(trade.count for trade in oldest_first)
     interest = hundredths(entry.field("open_interest_fp") or "0")
-    grid = entry.field("price_level_structure")
+    grid = entry.grid
     last = min(entry.closes_us, now_us) // times.SECOND
     moments = [trade.at_us for trade in oldest_first]
     found: list[Candle] = []
@@ -133,7 +132,7 @@ def _ends(trades: list[Trade], minutes: int, opens: int, last: int) -> Iterable[
 
 
 def _candle(
-    trades: list[Trade], end: int, previous: int | None, open_interest: int, grid: str
+    trades: list[Trade], end: int, previous: int | None, open_interest: int, grid: Grid
 ) -> Candle:
     volume = sum(trade.count for trade in trades)
     if not trades:
@@ -148,12 +147,12 @@ def _candle(
     return Candle(end, ohlc, mean, previous, volume, open_interest, tuple(bids), tuple(asks))
 
 
-def _around(price: int | None, grid: str) -> tuple[int, int]:
+def _around(price: int | None, grid: Grid) -> tuple[int, int]:
     """Bid and ask about a price; nobody quotes where nobody has traded."""
     if price is None:
         return 0, DOLLAR
     bid = snap(grid, price)
-    return bid - (step_below(grid, bid) if bid else 0), bid + step_above(grid, bid)
+    return below(grid, bid), above(grid, bid)
 
 
 def _prices(ohlc: tuple[int, int, int, int]) -> dict[str, str]:

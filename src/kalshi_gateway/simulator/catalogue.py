@@ -192,14 +192,15 @@ class Catalogue:
         """List a new market, open from now for a week unless the fields say otherwise."""
         now = self.clock.micros()
         closing = fields.get("close_time", times.rfc3339(now + 7 * times.DAY))
-        label = fields.get("price_level_structure", "linear_cent")
+        if "price_ranges" not in fields:
+            label = fields.get("price_level_structure", "linear_cent")
+            fields["price_ranges"] = prices.GRIDS[label]
         given = {
             "created_time": times.rfc3339(now),
             "open_time": times.rfc3339(now),
             "updated_time": times.rfc3339(now),
             "close_time": closing,
             "latest_expiration_time": closing,
-            "price_ranges": prices.GRIDS[label],
             "title": ticker,
             **fields,
         }

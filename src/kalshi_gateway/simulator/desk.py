@@ -14,7 +14,6 @@ from .entries import MarketEntry
 from .ledger import BookSide, Side
 from .prices import (
     DOLLAR,
-    GRIDS,
     contracts,
     dollars,
     four_decimals,
@@ -191,8 +190,8 @@ class Desk:
             raise refusals.enveloped(404, "market_not_found")
         if entry.filed != "open":
             raise refusals.enveloped(400, "MARKET_INACTIVE")
-        at, grid = _priced(price), entry.field("price_level_structure")
-        if not 0 < at < DOLLAR or (grid in GRIDS and snap(grid, at) != at):
+        at = _priced(price)
+        if not 0 < at < DOLLAR or snap(entry.grid, at) != at:
             raise refusals.enveloped(400, "invalid_price")
         return entry, at, _counted(count)
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from . import times, wire
+from .prices import GRIDS, Grid, grid_of
 
 # docs.kalshi.com/getting_started/market_lifecycle, 2026-06-01
 FILED = {
@@ -68,6 +69,14 @@ class MarketEntry(msgspec.Struct, gc=False, eq=False):
             return msgspec.json.decode(self.bytes()).get(name)
         value = getattr(self.market, name)
         return None if value is wire.ABSENT else value
+
+    @property
+    def grid(self) -> Grid:
+        """The prices it takes: whole cents, valid everywhere, where the row does not say."""
+        ranges = self.field("price_ranges") or GRIDS["linear_cent"]
+        if self.market is None:
+            ranges = msgspec.convert(ranges, tuple[wire.PriceRange, ...])
+        return grid_of(ranges)
 
     def change(self, fields: Mapping[str, Any]) -> None:
         """Put new values into the row; ABSENT takes a field away."""

@@ -8,7 +8,7 @@ from . import combos, quotes, times, wire
 from .catalogue import Catalogue, series_entry
 from .entries import FILED, EventEntry, MarketEntry
 from .lives import SHARES, Phase, Schedule, draw_schedule, most_wanting
-from .prices import GRIDS
+from .prices import GRIDS, grid_of
 from .quotes import Quote
 from .themes import families
 from .themes.family import Family, Occasion, Outcome
@@ -155,7 +155,7 @@ class Generator:
         if status == "active" and rng.random() < 0.018:
             status = "inactive"
         ticker = f"{event_ticker}-{outcome.suffix}"
-        quote = quotes.draw(rng, outcome.chance, family.grid, status)
+        quote = quotes.draw(rng, outcome.chance, grid_of(GRIDS[family.grid]), status)
         odd = rng.random()
         updated = schedule.updated_us(status) + rng.randrange(times.SECOND)
         market = wire.Market(

@@ -102,9 +102,7 @@ class Life:
             self.catalogue.finalize(entry.ticker)
 
     def _first_quote(self, entry: MarketEntry) -> dict[str, str]:
-        bid, ask = quotes.two_sided(
-            self.rng, self.rng.randrange(300, 9_700), entry.field("price_level_structure")
-        )
+        bid, ask = quotes.two_sided(self.rng, self.rng.randrange(300, 9_700), entry.grid)
         return quote_fields(self.rng, bid, ask)
 
     def _result(self, entry: MarketEntry) -> str:
@@ -129,7 +127,7 @@ class Life:
         self.traders.step(self.steps, open_markets)
 
     def _trade_in(self, entry: MarketEntry) -> None:
-        rng, grid = self.rng, entry.field("price_level_structure")
+        rng, grid = self.rng, entry.grid
         price = stepped(rng, _last(entry) or rng.randrange(300, 9_700, 100), grid)
         count = rng.choice((100, 200, 500, 1_000, 2_500, rng.randrange(1, 9_000)))
         bid, ask = quotes.two_sided(rng, price, grid)

@@ -7,7 +7,7 @@ from . import books, refusals
 from .accounts import Member
 from .entries import MarketEntry
 from .ledger import BookSide, Side
-from .prices import DOLLAR, GRIDS, contracts, dollars, hundredths, snap, ten_thousandths
+from .prices import DOLLAR, contracts, dollars, hundredths, snap, ten_thousandths
 from .rows import Fill, Order
 
 if TYPE_CHECKING:
@@ -55,12 +55,11 @@ class Matching:
 
     def price(self, entry: MarketEntry, text: str) -> int:
         """A price on the market's grid."""
-        label = entry.field("price_level_structure")
         whole, _, decimals = text.partition(".")
         if not (whole.isdigit() and (not decimals or decimals.isdigit()) and len(decimals) <= 4):
             raise refusals.enveloped(400, "invalid_price")
         price = ten_thousandths(text)
-        if not 0 < price < DOLLAR or (label in GRIDS and snap(label, price) != price):
+        if not 0 < price < DOLLAR or snap(entry.grid, price) != price:
             raise refusals.enveloped(400, "invalid_price")
         return price
 

@@ -181,8 +181,8 @@ class Past:
         if self.rng.random() < 0.5 or not markets:
             return
         entry = self.rng.choice(markets)
-        last, grid = ten_thousandths(entry.field("last_price_dollars")), "price_level_structure"
-        price = snap(entry.field(grid), last * self.rng.randrange(50, 96) // 100)
+        last = ten_thousandths(entry.field("last_price_dollars"))
+        price = snap(entry.grid, last * self.rng.randrange(50, 96) // 100)
         if price == 0:
             return
         at_us = self.now_us - self.rng.randrange(times.MINUTE, 2 * times.DAY)

@@ -6,6 +6,7 @@ from .wire import PriceRange
 
 DOLLAR = 10_000
 MICRO = 1_000_000  # of a dollar; a price times a count is a whole number of them
+Grid = tuple[tuple[int, int, int], ...]  # bands in ten-thousandths: start, end, step
 
 
 @cache
@@ -62,7 +63,8 @@ def _edged(edge: int, cut: int, centre: int) -> tuple[PriceRange, ...]:
     return _bands((0, cut, edge), (cut, DOLLAR - cut, centre), (DOLLAR - cut, DOLLAR, edge))
 
 
-# docs.kalshi.com/getting_started/fixed_point_migration, 2026-08-17
+# By the labels that go with them; what a market's own ranges say is the rule, and new labels appear
+# (docs.kalshi.com/getting_started/fixed_point_migration, 2026-08-17).
 GRIDS: dict[str, tuple[PriceRange, ...]] = {
     "linear_cent": _bands((0, DOLLAR, 100)),
     "deci_cent": _bands((0, DOLLAR, 10)),
@@ -72,27 +74,46 @@ GRIDS: dict[str, tuple[PriceRange, ...]] = {
     "center_half_edge_half_cent": _bands((0, DOLLAR, 50)),
     "center_quint_edge_quint_cent": _bands((0, DOLLAR, 20)),
     "center_whole_edge_half_cent": _edged(50, 1_000, 100),
+    "center_whole_edge_quint_cent": _edged(20, 1_000, 100),
+    "center_half_edge_quint_cent": _edged(20, 1_000, 50),
     "center_half_edge_deci_cent": _edged(10, 1_000, 50),
+    "center_quint_edge_deci_cent": _edged(10, 1_000, 20),
 }
 
 
 @cache
-def steps(label: str) -> tuple[tuple[int, int, int], ...]:
-    """The bands of a grid in ten-thousandths: start, end, step."""
+def grid_of(ranges: tuple[PriceRange, ...]) -> Grid:
+    """The bands of a market's ranges, in ten-thousandths."""
     return tuple(
         (ten_thousandths(band.start), ten_thousandths(band.end), ten_thousandths(band.step))
-        for band in GRIDS[label]
+        for band in ranges
     )
 
 
-def step_below(label: str, price: int) -> int:
-    """How far down the next price on the grid is."""
-    return next(step for start, end, step in steps(label) if start < price <= end)
+def snap(grid: Grid, price: int) -> int:
+    """The highest price on the grid that is not above; 0 where there is none."""
+    return max(
+        (
+            start + (min(price, end) - start) // step * step
+            for start, end, step in grid
+            if start <= price
+        ),
+        default=0,
+    )
 
 
-def snap(label: str, price: int) -> int:
-    """The highest price on the grid that is not above."""
-    for start, end, step in steps(label):
-        if start <= price < end:
-            return start + (price - start) // step * step
-    return min(max(price, 0), DOLLAR)
+def below(grid: Grid, price: int) -> int:
+    """The next price on the grid downwards; 0 where there is none."""
+    return snap(grid, price - 1)
+
+
+def above(grid: Grid, price: int) -> int:
+    """The next price on the grid upwards; a dollar where there is none."""
+    return min(
+        (
+            start + max((price - start) // step + 1, 0) * step
+            for start, end, step in grid
+            if price < end
+        ),
+        default=DOLLAR,
+    )

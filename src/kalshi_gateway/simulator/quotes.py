@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from .prices import DOLLAR, contracts, dollars, snap, step_below
+from .prices import DOLLAR, Grid, above, below, contracts, dollars, snap
 from .themes.family import Outcome
 
 
@@ -31,7 +31,7 @@ class Quote:
 UNOPENED = Quote(yes_ask="0.0000", no_bid="1.0000")
 
 
-def draw(rng: Random, chance: float, grid: str, status: str) -> Quote:
+def draw(rng: Random, chance: float, grid: Grid, status: str) -> Quote:
     """The quote of a market in some status."""
     if status == "initialized":
         return UNOPENED
@@ -41,7 +41,7 @@ def draw(rng: Random, chance: float, grid: str, status: str) -> Quote:
     # Fractional trading is everywhere, but most still trade whole contracts.
     if rng.random() < 0.4:
         volume -= volume % 100
-    last = max(snap(grid, fair), step_above(grid, 0)) if volume else 0
+    last = max(snap(grid, fair), above(grid, 0)) if volume else 0
     traded = {
         "last": dollars(last),
         "volume": contracts(volume),
@@ -66,28 +66,21 @@ def draw(rng: Random, chance: float, grid: str, status: str) -> Quote:
     )
 
 
-def two_sided(rng: Random, fair: int, grid: str) -> tuple[int, int]:
+def two_sided(rng: Random, fair: int, grid: Grid) -> tuple[int, int]:
     """Bid and ask around a price; 0 and a dollar where nobody quotes."""
     width = rng.choice((1, 1, 1, 2, 3, 6))
     bid = snap(grid, fair)
     for _ in range(width // 2):
-        if bid > 0:
-            bid -= step_below(grid, bid)
+        bid = below(grid, bid)
     ask = bid
     for _ in range(width):
-        if ask < DOLLAR:
-            ask += step_above(grid, ask)
+        ask = above(grid, ask)
     empty = rng.random()
     if empty < 0.07:
         bid = 0
     if 0.04 < empty < 0.12:
         ask = DOLLAR
     return bid, ask
-
-
-def step_above(grid: str, price: int) -> int:
-    """How far up the next price on the grid is."""
-    return step_below(grid, price + 1)
 
 
 def size(rng: Random) -> int:

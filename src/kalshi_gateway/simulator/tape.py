@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from . import quotes, times, wire
+from . import times, wire
 from .catalogue import Catalogue
 from .entries import MarketEntry
-from .prices import DOLLAR, contracts, dollars, hundredths, snap, step_below, ten_thousandths
+from .prices import DOLLAR, Grid, above, below, contracts, dollars, hundredths, ten_thousandths
 from .shelves import Place, Shelf
 
 MOST_TRADES = 400
@@ -114,15 +114,14 @@ class Tape:
 
     def _past_of(self, entry: MarketEntry) -> tuple[Trade, ...]:
         anchor = self._anchors.get(entry.ticker) or self._anchor(entry)
-        grid = entry.field("price_level_structure")
-        return self._past(entry.ticker, entry.opens_us, anchor, grid)
+        return self._past(entry.ticker, entry.opens_us, anchor, entry.grid)
 
     def _anchor(self, entry: MarketEntry) -> Anchor:
         until = min(entry.closes_us, max(self.born_us, entry.created_us))
         last = ten_thousandths(entry.field("last_price_dollars"))
         return Anchor(until, last, _volume(entry))
 
-    def _derive(self, ticker: str, opens_us: int, anchor: Anchor, grid: str) -> tuple[Trade, ...]:
+    def _derive(self, ticker: str, opens_us: int, anchor: Anchor, grid: Grid) -> tuple[Trade, ...]:
         """A past that adds up to the volume and ends at the last price."""
         if anchor.volume <= 0 or not 0 < anchor.last < DOLLAR:
             return ()
@@ -150,12 +149,11 @@ class Tape:
         return tuple(sorted(trades, key=newest_first))
 
 
-def stepped(rng: Random, price: int, grid: str) -> int:
+def stepped(rng: Random, price: int, grid: Grid) -> int:
     """A neighbouring price on the grid, now and then one farther off; never 0 or a dollar."""
     for _ in range(rng.choice((0, 0, 1, 1, 1, 2))):
-        down = price - step_below(grid, price)
-        up = price + quotes.step_above(grid, price)
-        price = snap(grid, rng.choice([p for p in (down, up) if 0 < p < DOLLAR] or [price]))
+        next_ones = (below(grid, price), above(grid, price))
+        price = rng.choice([near for near in next_ones if 0 < near < DOLLAR] or [price])
     return price
 
 

@@ -90,8 +90,7 @@ class Traders:
 
     def _rest(self, member: Member, entry: MarketEntry) -> None:
         last = ten_thousandths(entry.field("last_price_dollars"))
-        grid = entry.field("price_level_structure")
-        price = snap(grid, last * self.rng.randrange(50, 96) // 100)
+        price = snap(entry.grid, last * self.rng.randrange(50, 96) // 100)
         if price:
             count = self.rng.randrange(1, 5_000)
             order = self.ledger.order(member, entry, "bid", price, count)
