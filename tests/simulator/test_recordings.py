@@ -129,6 +129,23 @@ async def test_recorded_books_trades_and_candles_are_served(client: httpx.AsyncC
     assert (await client.get(path, params=query)).json() == hours
 
 
+async def test_every_recorded_market_has_a_book(
+    client: httpx.AsyncClient, recorded: Exchange
+) -> None:
+    """Also those of rows that tell no sizes; what it tells of the best prices is the quote."""
+    live = [e for e in recorded.catalogue.markets.values() if recorded.catalogue.live(e.ticker)]
+    derived = [entry for entry in live if entry.ticker not in recorded.catalogue.books]
+    assert any(entry.field("yes_bid_size_fp") is None for entry in derived)
+
+    for entry in derived:
+        answer = await client.get(f"/markets/{entry.ticker}/orderbook")
+
+        assert answer.status_code == 200, (entry.ticker, answer.text)
+        book = answer.json()["orderbook_fp"]
+        for side, quote in (("yes_dollars", "yes_bid_dollars"), ("no_dollars", "no_bid_dollars")):
+            assert {level[0] for level in book[side][-1:]} <= {entry.field(quote)}
+
+
 async def test_recorded_answers_about_the_exchange_are_served(client: httpx.AsyncClient) -> None:
     """The newest of each."""
     path = RECORDED / "rest/exchange_status/prod-2026-10-06.json"

@@ -38,10 +38,13 @@ def best(body: dict[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _side(entry: MarketEntry, price_field: str, size_field: str, seed: int) -> list[Level]:
-    """Levels from the quoted one downwards; nobody quotes where the size is nothing."""
-    price = ten_thousandths(entry.field(price_field))
-    size = hundredths(entry.field(size_field))
+    """Levels from the quoted one downwards; nobody quotes where the size is nothing.
+
+    Rows recorded before 2026-03 tell no sizes: theirs is drawn, like those behind it.
+    """
+    price, told = ten_thousandths(entry.field(price_field) or "0"), entry.field(size_field)
     rng, grid = Random(f"{seed} {entry.ticker} {price_field}"), entry.grid
+    size = quotes.size(rng) if told is None else hundredths(told)
     if size == 0 or not 0 < price < DOLLAR:
         return []
     levels = [(price, size)]
