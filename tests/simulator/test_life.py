@@ -121,6 +121,22 @@ def test_a_closed_market_is_determined_and_paid(exchange: Exchange, moment: Mome
     assert exchange.catalogue.file(entry) == "settled"
 
 
+def test_what_the_desk_has_settled_is_settled_once(exchange: Exchange, moment: Moment) -> None:
+    """Neither its old closing time nor a later one pays it again."""
+    exchange.catch_up()
+    entry = min(exchange.catalogue.created["open", 0].things, key=lambda e: e.closes_us)
+    old_closing = entry.closes_us
+    exchange.desk.settle(entry.ticker, "yes")
+    settled = entry.bytes()
+
+    move_to(moment, old_closing)
+    exchange.catch_up()
+    moment.move(days=2)
+    exchange.catch_up()
+
+    assert entry.bytes() == settled
+
+
 def test_wording_pauses_and_families_change_now_and_then(
     exchange: Exchange, moment: Moment
 ) -> None:

@@ -62,7 +62,8 @@ class Life:
         while self._due and self._due[0][0] <= now:
             _, ticker = heapq.heappop(self._due)
             entry = self.catalogue.markets[ticker]
-            if self._next(entry) <= now:
+            # The desk may have settled it meanwhile.
+            if entry.filed != "settled" and self._next(entry) <= now:
                 self._advance(entry)
             if entry.filed != "settled":
                 heapq.heappush(self._due, (self._next(entry), ticker))
