@@ -193,6 +193,21 @@ def test_orders_expire(moment: Moment) -> None:
     assert ada.orders.now[order.order_id].reason == "ExpiryCancel"
 
 
+def test_what_has_expired_is_met_by_nobody(moment: Moment) -> None:
+    """Also where quotes move past it in the very moment in which it goes."""
+    exchange = peopled(moment)
+    ada = a_member(exchange, 10_000).member
+    expires = exchange.clock.micros() + SECOND
+    for entry in exchange.catalogue.created["open", 0].things:
+        if not entry.field("exchange_index"):
+            exchange.desk.rest(ada, entry.ticker, "bid", "0.9900", "1", expires_us=expires)
+
+    moment.move(seconds=2)
+    exchange.step()
+
+    assert {order.reason for order in ada.orders.now.values()} == {"ExpiryCancel"}
+
+
 def test_who_is_admitted_at_the_desk_acts_only_when_told(moment: Moment) -> None:
     """A test's member stays as the test made him."""
     exchange = peopled(moment)

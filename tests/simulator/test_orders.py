@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kalshi_gateway.simulator import refusals
 from kalshi_gateway.simulator.desk import Joined
 from kalshi_gateway.simulator.entries import MarketEntry
 from kalshi_gateway.simulator.exchange import Exchange
@@ -345,6 +346,62 @@ async def test_what_is_not_to_rest_through_a_pause(
     assert (elsewhere["status"], elsewhere["cancel_order_on_pause"]) == ("resting", True)
     assert (await ada.order(careful["order_id"]))["status"] == "canceled"
     assert (await ada.order(plain["order_id"]))["status"] == "resting"
+
+
+async def test_expired_between_two_moments(
+    ada: Trader, bob: Trader, market: MarketEntry, moment: Moment
+) -> None:
+    """What has expired is filled by nobody, though the exchange has not lived on since."""
+    soon = int(moment.at.timestamp()) + 5
+    best = {"ticker": market.ticker, "price": "0.43"}
+    expired = await ada.place(**best, expiration_time=soon)
+    amended = await ada.place(**best, expiration_time=soon)
+    path = f"{ORDERS}/{amended['order_id']}/amend"
+    await ada.ask("POST", path, an_order(**best, expiration_time=soon + 60))
+
+    moment.move(seconds=5)
+    seen = (await ada.order(expired["order_id"]))["status"]
+    asking = {**best, "side": "ask", "price": "0.40", "count": "4"}
+    taken = await bob.place(**asking, time_in_force="immediate_or_cancel")
+
+    gone = await ada.refused("DELETE", f"{ORDERS}/{expired['order_id']}")
+    assert seen == "canceled"
+    assert (taken["fill_count"], taken["average_fill_price"]) == ("4.00", "0.4225")
+    assert (await ada.order(expired["order_id"]))["fill_count_fp"] == "0.00"
+    assert (await ada.order(amended["order_id"]))["fill_count_fp"] == "3.00"
+    assert gone[:2] == (404, "not_found")
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_after_the_close(
+    ada: Trader, exchange: Exchange, market: MarketEntry, moment: Moment, told: bool
+) -> None:
+    """No operation on an order goes, cancels included, whether or not the row says so yet."""
+    order = await ada.place(ticker=market.ticker)
+    one = f"{ORDERS}/{order['order_id']}"
+    body = an_order(market.ticker)
+
+    if told:
+        exchange.catalogue.close(market.ticker)
+    else:
+        moment.move(days=7)
+
+    refused = [
+        await ada.refused("POST", ORDERS, body),
+        await ada.refused("POST", f"{one}/amend", body),
+        await ada.refused("POST", f"{one}/decrease", {"reduce_by": "1"}),
+        await ada.refused("DELETE", one),
+        await ada.refused("DELETE", one, market_ticker=market.ticker),
+    ]
+    _, batch = await ada.ask(
+        "DELETE", f"{ORDERS}/batched", {"orders": [{"order_id": order["order_id"]}]}
+    )
+    unknown = await ada.refused("DELETE", f"{ORDERS}/none")
+    assert {answer[:2] for answer in refused} == {(400, "MARKET_INACTIVE")}
+    assert batch["orders"][0]["error"]["code"] == "MARKET_INACTIVE"
+    assert unknown[:2] == (404, "not_found")
+    with pytest.raises(refusals.Refused, match="MARKET_INACTIVE"):
+        exchange.desk.trade(ada.member, market.ticker, "bid", "0.30", "1")
 
 
 async def test_scope(exchange: Exchange, client: httpx.AsyncClient, moment: Moment) -> None:

@@ -158,6 +158,7 @@ class Desk:
 
     def hit(self, member: Member, order_id: str, count: str) -> Fill:
         """Let someone take a part of a member's resting order."""
+        self.exchange.ledger.expire()
         order = member.orders.now.get(order_id)
         if order is None or order.status != "resting" or _counted(count) > order.remaining:
             raise refusals.not_found()
@@ -185,12 +186,7 @@ class Desk:
         return catalogue.settle(ticker, result, value)
 
     def _order(self, ticker: str, price: str, count: str) -> tuple[MarketEntry, int, int]:
-        entry = self.exchange.catalogue.live(ticker)
-        if entry is None:
-            raise refusals.enveloped(404, "market_not_found")
-        if entry.filed != "open":
-            raise refusals.enveloped(400, "MARKET_INACTIVE")
-        at = _priced(price)
+        entry, at = self.exchange.matching.market(ticker), _priced(price)
         if not 0 < at < DOLLAR or snap(entry.grid, at) != at:
             raise refusals.enveloped(400, "invalid_price")
         return entry, at, _counted(count)

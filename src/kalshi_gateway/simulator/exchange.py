@@ -101,7 +101,7 @@ class Exchange:
                 self._life.step()
 
     def catch_up(self) -> None:
-        """Open, close and settle what time has made due, and nothing else."""
+        """Open, close, settle and expire what time has made due, and nothing else."""
         if self._life is not None:
             self._life.catch_up()
 

@@ -67,6 +67,8 @@ class Gate:
     ) -> Answer:
         exchange, operation = self.exchange, self.operation
         now_us = times.micros(exchange.clock.now() + skew)
+        # Nobody reads or meets what has expired, however long ago the exchange last moved.
+        exchange.ledger.expire()
         try:
             key = self._identify(scope, now_us)
             cost = operation.cost * operation.count(body)

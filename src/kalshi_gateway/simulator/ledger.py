@@ -1,5 +1,6 @@
 """Who owns what: orders, trades and settlements, in which no money is ever made or lost."""
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -65,6 +66,8 @@ class Ledger:
         self._ids = Ids(f"{seed} ledger")
         self._holders: dict[str, dict[tuple[str, int], Member]] = {}
         self._resting: dict[str, dict[str, Member]] = {}
+        # When, whose and which; an order that was amended stands here more than once.
+        self._expiring: list[tuple[int, str, str]] = []
 
     def money(self) -> Money:
         """All of it; nothing is ever made or lost."""
@@ -146,8 +149,11 @@ class Ledger:
         return [(member, member.orders.now[order_id]) for order_id, member in resting.items()]
 
     def _keep(self, member: Member, order: Order) -> None:
-        if order.order_id not in member.orders.now:
+        before = member.orders.now.get(order.order_id)
+        if before is None:
             member.placed.add(order.place())
+        if order.expires_us is not None and (not before or before.expires_us != order.expires_us):
+            heapq.heappush(self._expiring, (order.expires_us, member.user_id, order.order_id))
         member.client_order_ids.add(order.client_order_id)
         member.orders.set(order.order_id, order, order.updated_us)
         if order.status == "resting":
@@ -365,9 +371,12 @@ class Ledger:
     def expire(self) -> None:
         """Take down what has expired."""
         now = self.clock.micros()
-        for member, order in self._all_resting():
-            if order.expires_us is not None and order.expires_us <= now:
-                self.cancel(member, order.order_id, "ExpiryCancel", now)
+        while self._expiring and self._expiring[0][0] <= now:
+            expires_us, user_id, order_id = heapq.heappop(self._expiring)
+            member = self.members.find(user_id)
+            order = None if member is None else member.orders.now[order_id]
+            if member and order and (order.status, order.expires_us) == ("resting", expires_us):
+                self.cancel(member, order_id, "ExpiryCancel", now)
 
     def _all_resting(self) -> list[tuple[Member, Order]]:
         return [pair for ticker in self._resting for pair in self.resting(ticker)]

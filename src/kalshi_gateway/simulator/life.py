@@ -54,7 +54,8 @@ class Life:
     # What time brings
 
     def catch_up(self) -> None:
-        """Open, close, determine and pay out what is due."""
+        """Open, close, determine and pay out what is due; orders go when they expire."""
+        self.exchange.ledger.expire()
         if self._due is None:
             self._due = [(self._next(entry), entry.ticker) for entry in self._living()]
             heapq.heapify(self._due)

@@ -49,9 +49,17 @@ class Matching:
         entry = self.exchange.catalogue.live(ticker)
         if entry is None:
             raise refusals.enveloped(404, "market_not_found")
-        if entry.filed != "open":
+        if entry.filed != "open" or self.is_over(entry):
             raise refusals.enveloped(400, "MARKET_INACTIVE")
         return entry
+
+    def is_over(self, entry: MarketEntry) -> bool:
+        """Whether a market takes no orders any more, by the clock where its row does not say so.
+
+        What was recorded does not move: it is open as long as its row is.
+        """
+        late = entry.closes_us <= self.exchange.clock.micros()
+        return entry.filed in ("closed", "settled") or (late and entry.market is not None)
 
     def price(self, entry: MarketEntry, text: str) -> int:
         """A price on the market's grid."""

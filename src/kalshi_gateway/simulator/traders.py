@@ -57,7 +57,6 @@ class Traders:
 
     def step(self, steps: int, markets: Sequence[MarketEntry]) -> None:
         """Someone rests an order, someone takes one back, now and then someone is paid out."""
-        self.ledger.expire()
         if not self.members or not markets:
             return
         self._rest(self.rng.choice(self.members), self.rng.choice(markets))

@@ -339,7 +339,9 @@ def _sought(
 ) -> Order:
     """A resting order, looked for where it was said to be: without a word on the first shard.
 
-    Cancelled, executed and unknown orders are all the same 404 (demo, 2026-06).
+    Cancelled, executed and unknown orders are all the same 404 (demo, 2026-06); from a market's
+    close on nothing can be done about any of its orders
+    (docs.kalshi.com/getting_started/market_lifecycle, 2026-06-01).
     """
     if shard == BY_TICKER and ticker is None:
         raise refusals.invalid("exchange_index -1 goes with a market_ticker")
@@ -349,9 +351,12 @@ def _sought(
             raise refusals.enveloped(404, "market_not_found")
         shard = 0 if entry is None else shard_of(entry)
     order = member_of(call).orders.now.get(order_id)
-    if order is None or order.status != "resting" or order.shard != shard:
+    if order is None or (order.shard, order.subaccount) != (shard, subaccount):
         raise refusals.not_found()
-    if order.subaccount != subaccount:
+    entry = call.exchange.catalogue.markets.get(order.ticker)
+    if entry is not None and call.exchange.matching.is_over(entry):
+        raise refusals.enveloped(400, "MARKET_INACTIVE")
+    if order.status != "resting":
         raise refusals.not_found()
     shards = call.exchange.reference.shards
     if order.shard in shards and not shards[order.shard].exchange_active:
