@@ -264,7 +264,7 @@ def opened(
             )
             await stack.enter_async_context(beside(noting_watched, "watched accounts"))
             reads = front.reads = Reads(kalshi, vault, lines)
-            keeping = {"user": Several(front.ready, reads), **believers}
+            keeping = {"user": Several(front.ready, reads, vault), **believers}
             listener = Listener(database_url, keeping)
             await stack.enter_async_context(beside(listener.run(), "news"))
             writes = Writes(

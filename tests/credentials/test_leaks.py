@@ -219,7 +219,7 @@ async def test_nothing_leaks(
             await ada.put(key_id, pem)
             await ada.raises(lambda: keeper.put("ada", key_id, pem, Author("test")))
             keeper.vault.ring._hold([NEW])
-            keeper.vault.forget("ada")
+            keeper.vault._opened.clear()
             await ada.ask("POST", f"{ADA}/check")
             await ada.raises(lambda: keeper.vault.open("ada"))
             keeper.vault.ring._hold([("old", NEW[1])])

@@ -30,7 +30,7 @@ NEVER_ASK_AGAIN = timedelta(hours=1)
 
 @pytest.fixture
 def vault(database: Database) -> Vault:
-    return Vault(database, RING, BASE_URL, believed_for=ALWAYS_ASK)
+    return Vault(database, RING, BASE_URL, believed_for=ALWAYS_ASK, hears=True)
 
 
 @pytest.fixture
@@ -190,17 +190,67 @@ async def test_holds_no_more_open_than_it_may(
 
 
 async def test_believed_for_a_moment(database: Database) -> None:
-    """Within its moment a key signs without a question to the database."""
-    vault = Vault(database, RING, BASE_URL, believed_for=NEVER_ASK_AGAIN)
-    await keep(database, kept(RING))
-    first = await vault.open("ada")
+    """Within its moment a key signs without a question to the database, until we are told."""
+    vault = Vault(database, RING, BASE_URL, believed_for=NEVER_ASK_AGAIN, hears=True)
+    await keep(database, kept(RING, "ada"), kept(RING, "bob"))
+    first = {user_id: await vault.open(user_id) for user_id in ("ada", "bob")}
 
     async with Database.opened(NOWHERE) as gone:
         vault.database = gone
-        assert await vault.open("ada") is first
+        assert await vault.open("ada") is first["ada"]
         vault.forget("ada")
         with pytest.raises(DatabaseUnavailable):
             await vault.open("ada")
+        assert await vault.open("bob") is first["bob"]
+        vault.forget(None)
+        with pytest.raises(DatabaseUnavailable):
+            await vault.open("bob")
+
+
+async def test_nothing_is_believed_that_nobody_would_tell(database: Database) -> None:
+    """Who would not hear of another key asks before each signature."""
+    vault = Vault(database, RING, BASE_URL, believed_for=NEVER_ASK_AGAIN)
+    await keep(database, kept(RING))
+    first = await vault.open("ada")
+    same = await vault.open("ada")
+
+    async with database.begin() as conn:
+        await repository.remove(conn, "ada")
+
+    assert same is first
+    with pytest.raises(NoCredentials):
+        await vault.open("ada")
+
+
+async def test_told_while_it_looks(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was looked up before the change is believed by nobody who asks after it."""
+    vault = Vault(database, RING, BASE_URL, believed_for=NEVER_ASK_AGAIN, hears=True)
+    await keep(database, kept(RING))
+    first = await vault.open("ada")
+    vault.forget("ada")
+    looked, go_on = asyncio.Event(), asyncio.Event()
+    current = repository.current
+
+    async def slow(driver: Any, user_id: str) -> Any:
+        row_id = await current(driver, user_id)
+        looked.set()
+        await go_on.wait()
+        return row_id
+
+    monkeypatch.setattr(repository, "current", slow)
+    before = asyncio.create_task(vault.open("ada"))
+    await looked.wait()
+    async with database.begin() as conn:
+        await repository.remove(conn, "ada")
+    vault.forget("ada")
+    after = asyncio.create_task(vault.open("ada"))
+    go_on.set()
+
+    assert await before is first
+    with pytest.raises(NoCredentials):
+        await after
+    with pytest.raises(NoCredentials):
+        await vault.open("ada")
 
 
 async def test_replaced_elsewhere(database: Database, vault: Vault) -> None:
@@ -232,8 +282,8 @@ async def test_resealed_elsewhere(database: Database, parsed: list[str]) -> None
 
     assert await vault.open("ada") is before
     assert parsed == []
-    vault.forget("ada")
-    assert (await vault.open("ada")).key.fingerprint == row.fingerprint
+    anew = Vault(database, KeyRing([NEW]), BASE_URL)
+    assert (await anew.open("ada")).key.fingerprint == row.fingerprint
 
 
 async def test_lost_master_key(database: Database) -> None:

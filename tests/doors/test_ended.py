@@ -9,16 +9,19 @@ from uuid import UUID
 import httpx
 import pytest
 
+from kalshi_gateway.app import create_app
 from kalshi_gateway.audit import repository as audit
 from kalshi_gateway.audit.entry import Author
 from kalshi_gateway.db import Database
 from kalshi_gateway.keys import keeping as keys
 from kalshi_gateway.settings import Settings
+from kalshi_gateway.simulator import app as simulator
 from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.tokens import keeping as tokens
 
 from .people import GATEWAY_URL, People
-from .trading import ORDERS, a_market, an_order, told
+from .test_writes import asking
+from .trading import ORDERS, PREFIX, Watched, a_market, an_order, told
 
 CREATE = "POST /portfolio/events/orders"
 TEST = Author("test")
@@ -27,6 +30,11 @@ TEST = Author("test")
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"kalshi_trading_enabled": True})
+
+
+@pytest.fixture
+def transport(exchange: Exchange) -> Watched:
+    return Watched(httpx.ASGITransport(simulator.create_app(exchange)))
 
 
 @pytest.fixture
@@ -113,3 +121,35 @@ async def test_slow_bodies_are_taken(
 
     assert exchange.counters.requests[CREATE] == 2
     assert await written(database) == ["begun", "done"] * 2
+
+
+@pytest.mark.parametrize("change", ["deleted", "replaced"])
+async def test_keys_of_the_exchange(
+    people: People,
+    exchange: Exchange,
+    settings: Settings,
+    database_url: str,
+    transport: Watched,
+    market: str,
+    change: str,
+) -> None:
+    """Once a user's key is deleted or replaced, no gateway signs with it any more."""
+    ada = await people.admit()
+    path = "/kalshi/users/ada/credentials"
+    apps = [create_app(settings, database_url=database_url, exchange=transport) for _ in range(2)]
+    joined = exchange.desk.join("ada again", deposit_cents=100_000)
+    new = {"api_key_id": joined.key_id, "private_key": joined.private_pem}
+
+    async with asking(apps[0]) as one, asking(apps[1]) as two:
+        while not all(app.state.resources.reads.hears for app in apps):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # nobody tells when both listen
+        await two.get(f"{PREFIX}/portfolio/balance", headers=ada.token)
+        if change == "deleted":
+            assert (await one.delete(path, headers=ada.token)).status_code == 204
+        else:
+            assert (await one.put(path, json=new, headers=ada.token)).status_code == 200
+        order = await two.post(ORDERS, json=an_order(market), headers=ada.token)
+
+    signed_with = [request.headers["kalshi-access-key"] for request in transport.writes]
+    expected = (403, []) if change == "deleted" else (201, [joined.key_id])
+    assert (order.status_code, signed_with) == expected

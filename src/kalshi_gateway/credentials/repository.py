@@ -15,7 +15,7 @@ from .checks import Verdict
 from .credential import Kept
 from .ring import Sealed
 
-# Written as asyncpg takes it: asked before every signature that is not a second old.
+# Written as asyncpg takes it: asked once a second for who signs, and whenever something changed.
 CURRENT = "SELECT id FROM kalshi_user_credentials WHERE user_id = $1"
 
 

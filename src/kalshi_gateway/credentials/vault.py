@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from uuid import UUID
 
 from kalshi_gateway.db import Database
@@ -24,7 +25,7 @@ from .credential import (
 )
 from .ring import KeyRing
 
-#: For this long a key is used without asking: so soon a replaced one is signed with nowhere.
+#: For this long a key is used without asking, by who would hear of another one at once.
 BELIEVED_FOR = timedelta(seconds=1)
 
 #: Keys held open; those used least recently are opened anew when they are needed.
@@ -42,7 +43,8 @@ class Vault:
     """Opens users' keys into signers, and parses each key once.
 
     A signer signs for this gateway's exchange only, `urls`. While a user's key stays the same and
-    in use, so does the object: whoever keeps something beside it can compare by identity.
+    in use, so does the object: whoever keeps something beside it can compare by identity. It hears
+    of other keys (`news.py`); while it would not, it asks before each signature.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Vault:
         clock: ExchangeClock | None = None,
         own: tuple[str, ApiKey] | None = None,
         believed_for: timedelta = BELIEVED_FOR,
+        hears: bool = False,
     ) -> None:
         self.database = database
         self.ring = ring
@@ -60,6 +63,7 @@ class Vault:
         self._urls: Sequence[str] = urls
         self._clock = clock or ExchangeClock()
         self._believed_for = believed_for
+        self.hears = hears
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
         self._opening: dict[str, asyncio.Task[Signer]] = {}
         # The key of the gateway's own settings speaks for one user, before any that is stored.
@@ -74,7 +78,7 @@ class Vault:
         if opened is not None:
             self._opened.move_to_end(user_id)
             age = time.monotonic() - opened.asked_at
-            if age < self._believed_for.total_seconds():
+            if self.hears and age < self._believed_for.total_seconds():
                 return opened.signer
         # A caller that gives up must not take the others' answer with it.
         return await asyncio.shield(self._shared(user_id))
@@ -130,10 +134,13 @@ class Vault:
         pem = self.ring.open(kept.sealed, kept.bound_to)
         return ApiKey.from_checked_pem(kept.api_key_id, pem)
 
-    def forget(self, user_id: str) -> None:
-        """Look again before the next signature for this user."""
-        self._opened.pop(user_id, None)
-        self._opening.pop(user_id, None)
+    def forget(self, name: str | None) -> None:
+        """Look again before the next signature for this user; None: for any."""
+        for user_id in [*self._opened] if name is None else [name]:
+            if user_id in self._opened:
+                self._opened[user_id].asked_at = -inf
+        for user_id in [*self._opening] if name is None else [name]:
+            self._opening.pop(user_id, None)  # it may have looked before the change
 
     def _shared(self, user_id: str) -> asyncio.Task[Signer]:
         """One look at the database for all who ask at once."""
@@ -157,16 +164,21 @@ class Vault:
             async with self.database.driver() as driver:
                 row_id = await repository.current(driver, user_id)
             if row_id == opened.row_id:
-                opened.asked_at = asked_at
+                if self._counts(user_id):
+                    opened.asked_at = asked_at
                 return opened.signer
             self._opened.pop(user_id, None)
         kept = await self.get(user_id)
         signer = self.signer(await asyncio.to_thread(self.unseal, kept))
-        if self._opening.get(user_id) is asyncio.current_task():  # else it was forgotten meanwhile
+        if self._counts(user_id):
             self._opened[user_id] = _Opened(kept.id, signer, asked_at)
             while len(self._opened) > MOST_OPENED:
                 self._opened.popitem(last=False)
         return signer
+
+    def _counts(self, user_id: str) -> bool:
+        """Whether what this task has found was not forgotten meanwhile."""
+        return self._opening.get(user_id) is asyncio.current_task()
 
     def __repr__(self) -> str:
         return f"Vault({self.environment!r})"
