@@ -127,6 +127,19 @@ async def test_a_revoked_key_is_unknown(client: httpx.AsyncClient, moment: Momen
     }
 
 
+async def test_how_post_only_ends_can_be_switched(
+    client: httpx.AsyncClient, exchange: Exchange
+) -> None:
+    """Refused, or taken and cancelled; both were seen."""
+    before = exchange.matching.post_only_cancels
+
+    told_of = await told(client, "POST", "/post_only", cancels=True)
+
+    assert before is False
+    assert told_of == {"cancels": True}
+    assert exchange.matching.post_only_cancels is True
+
+
 async def test_where_a_member_is_expires(client: httpx.AsyncClient, moment: Moment) -> None:
     """Unknown until he has said so once."""
     ada = await told(client, "POST", "/members")
@@ -201,7 +214,9 @@ def test_the_desk_is_described(exchange: Exchange) -> None:
     """Every action by method and path, and no other; every field of every body."""
     page = DESCRIPTION.read_text(encoding="utf-8")
 
-    described = re.findall(r"`(GET|POST|PATCH|DELETE) (/(?:members|markets|lag|archive)\S*)`", page)
+    described = re.findall(
+        r"`(GET|POST|PATCH|DELETE) (/(?:members|markets|lag|archive|post_only)\S*)`", page
+    )
 
     assert set(described) == set(desk_actions(exchange))
     shapes = [shape for shape in vars(desk_routes).values() if is_body(shape)]

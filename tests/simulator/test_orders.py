@@ -267,6 +267,22 @@ async def test_post_only_meets_nobody(ada: Trader, market: MarketEntry) -> None:
     assert crossing == (400, "invalid_order", "post only cross")
 
 
+async def test_post_only_as_documented(
+    ada: Trader, exchange: Exchange, market: MarketEntry
+) -> None:
+    """Where it is switched so, a crossing order is taken and cancelled at once: 201."""
+    exchange.matching.post_only_cancels = True
+
+    crossing = await ada.place(ticker=market.ticker, price="0.45", post_only=True)
+    resting = await ada.place(ticker=market.ticker, price="0.44", post_only=True)
+
+    order = ada.member.orders.now[crossing["order_id"]]
+    assert (crossing["fill_count"], crossing["remaining_count"]) == ("0.00", "0.00")
+    assert (order.status, order.reason) == ("canceled", "PostOnlyCrossCancel")
+    assert resting["remaining_count"] == "3.00"
+    assert market.field("yes_ask_size_fp") == "10.00"
+
+
 @pytest.mark.parametrize(
     ("body", "left", "status"),
     [
@@ -330,6 +346,40 @@ async def test_pauses(ada: Trader, exchange: Exchange, market: MarketEntry) -> N
     assert create[:2] == (409, "trading_is_paused")
     assert cancel[0] == 200
     assert nothing[:2] == (409, "exchange_is_paused")
+
+
+async def test_no_write_passes_a_paused_exchange(
+    ada: Trader, exchange: Exchange, market: MarketEntry
+) -> None:
+    """Orders and groups, one and all: everything is refused, and nothing has changed after it."""
+    placed = await ada.place(ticker=market.ticker)
+    _, group = await ada.ask("POST", "/portfolio/order_groups/create", {"contracts_limit": 5})
+    one, own = (
+        f"{ORDERS}/{placed['order_id']}",
+        f"/portfolio/order_groups/{group['order_group_id']}",
+    )
+    body, before = an_order(market.ticker), exchange.desk.truth(ada.member)
+    exchange.reference.pause_exchange()
+
+    refused = [
+        await ada.refused("POST", ORDERS, body),
+        await ada.refused("POST", f"{one}/amend", body),
+        await ada.refused("POST", f"{one}/decrease", {"reduce_by": "1"}),
+        await ada.refused("DELETE", one),
+        await ada.refused("DELETE", ORDERS),
+        await ada.refused("POST", "/portfolio/order_groups/create", {"contracts_limit": 5}),
+        await ada.refused("PUT", f"{own}/trigger", {}),
+        await ada.refused("PUT", f"{own}/reset", {}),
+        await ada.refused("PUT", f"{own}/limit", {"contracts_limit": 1}),
+        await ada.refused("DELETE", own),
+    ]
+    _, batch = await ada.ask("DELETE", f"{ORDERS}/batched", {"orders": [placed]})
+
+    assert {answer[:2] for answer in refused} == {(409, "exchange_is_paused")}
+    assert batch["orders"][0]["error"]["code"] == "exchange_is_paused"
+    assert exchange.desk.truth(ada.member) == before
+    _, groups = await ada.ask("GET", "/portfolio/order_groups")
+    assert [row["contracts_limit_fp"] for row in groups["order_groups"]] == ["5.00"]
 
 
 async def test_what_is_not_to_rest_through_a_pause(

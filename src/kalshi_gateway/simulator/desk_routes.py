@@ -110,6 +110,12 @@ class Lagging(Asked):
     of: tuple[str, ...] = ()
 
 
+class Crossing(Asked):
+    """Whether post-only orders that cross are taken and cancelled, rather than refused."""
+
+    cancels: bool
+
+
 class Archiving(Asked):
     """What has ended before this moment belongs to the historical tier."""
 
@@ -273,6 +279,11 @@ def _market(exchange: Exchange) -> dict[tuple[str, str], Action]:
         exchange.lag.set(asked.milliseconds, *asked.of)
         return {"lag": exchange.lag.describe()}
 
+    async def post_only(request: Request) -> Body:
+        asked: Crossing = await _read(request, Crossing)
+        exchange.matching.post_only_cancels = asked.cancels
+        return {"cancels": asked.cancels}
+
     async def archive(request: Request) -> Body:
         asked: Archiving = await _read(request, Archiving)
         exchange.archive(times.parse(asked.before))
@@ -285,6 +296,7 @@ def _market(exchange: Exchange) -> dict[tuple[str, str], Action]:
         ("DELETE", "/members/{user_id}/orders/{order_id}"): cancel,
         ("POST", "/markets/{ticker}/settle"): settle,
         ("POST", "/lag"): lag,
+        ("POST", "/post_only"): post_only,
         ("POST", "/archive"): archive,
     }
 

@@ -42,6 +42,9 @@ class Matching:
         # Cancelling all may reach orders of the next minute (docs, 2026-08); here it does when a
         # test says how far.
         self.sweeps_for_us = 0
+        # What may only rest and would trade is taken and cancelled, says the documentation
+        # (2026-06); on demo it was refused (2026-06), and is here unless this is set.
+        self.post_only_cancels = False
         self._swept_until: dict[tuple[str, int], int] = {}
 
     def market(self, ticker: str) -> MarketEntry:

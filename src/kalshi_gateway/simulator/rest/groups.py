@@ -12,7 +12,7 @@ from kalshi_gateway.simulator.groups import MOST_CONTRACTS, Group
 from kalshi_gateway.simulator.prices import contracts
 
 from .orders import read_body, subaccount_in_body
-from .private import member_of, shard_of, subaccount_of
+from .private import member_of, refuse_paused, shard_of, subaccount_of
 
 
 class CreateOrderGroupRequest(msgspec.Struct, kw_only=True):
@@ -39,6 +39,7 @@ async def create(call: Call) -> Answer:
     if asked.exchange_index not in SHARDS:
         raise refusals.invalid("no such exchange_index")
     limit = _limit(call, asked)
+    refuse_paused(call, asked.exchange_index)
     group = call.exchange.groups.create(member, subaccount, asked.exchange_index, limit)
     body = {
         "exchange_index": group.shard,
@@ -63,19 +64,19 @@ async def one(call: Call) -> Answer:
 
 async def delete(call: Call) -> Answer:
     """A group and its orders are gone."""
-    call.exchange.groups.delete(_sought(call, 0))
+    call.exchange.groups.delete(_to_change(call))
     return Answer(b"{}")
 
 
 async def reset(call: Call) -> Answer:
     """A group takes orders again."""
-    call.exchange.groups.reset(_sought(call, 0))
+    call.exchange.groups.reset(_to_change(call))
     return Answer(b"{}")
 
 
 async def trigger(call: Call) -> Answer:
     """A group's orders are taken down."""
-    call.exchange.groups.trigger(_sought(call, 0))
+    call.exchange.groups.trigger(_to_change(call))
     return Answer(b"{}")
 
 
@@ -84,7 +85,7 @@ async def limit(call: Call) -> Answer:
     wanted = _limit(call, read_body(call.body, UpdateOrderGroupLimitRequest))
     if wanted is None:
         raise refusals.invalid("contracts_limit is required")
-    call.exchange.groups.set_limit(_sought(call, 0), wanted, call.now_us)
+    call.exchange.groups.set_limit(_to_change(call), wanted, call.now_us)
     return Answer(b"{}")
 
 
@@ -94,6 +95,13 @@ def _sought(call: Call, default: int | None) -> Group:
     group = call.exchange.groups.find(member_of(call), call.path["order_group_id"], subaccount)
     if shard_of(call) not in (None, group.shard):
         raise refusals.not_found()
+    return group
+
+
+def _to_change(call: Call) -> Group:
+    """The group of the path, where its shard is not paused."""
+    group = _sought(call, 0)
+    refuse_paused(call, group.shard)
     return group
 
 

@@ -17,7 +17,7 @@ from kalshi_gateway.simulator.refusals import Refused
 from kalshi_gateway.simulator.rows import Fill, Order
 from kalshi_gateway.simulator.times import SECOND
 
-from .private import allowed_subaccount, member_of, subaccount_of, tickers_of
+from .private import allowed_subaccount, member_of, refuse_paused, subaccount_of, tickers_of
 
 TimeInForce = Literal["fill_or_kill", "good_till_canceled", "immediate_or_cancel"]
 SelfTradePrevention = Literal["taker_at_cross", "maker"]
@@ -136,6 +136,7 @@ async def cancel_batch(call: Call) -> Answer:
 async def cancel_all(call: Call) -> Answer:
     """All that rests, on all shards; of all subaccounts unless one is named."""
     member, subaccount = member_of(call), subaccount_of(call, None)
+    refuse_paused(call, *call.exchange.reference.shards)
     call.exchange.matching.cancel_all(member, subaccount, call.now_us)
     return Answer(b"", 204)
 
@@ -295,8 +296,11 @@ def _created(call: Call, asked: CreateOrderV2Request) -> dict[str, Any]:
     matching.afford(member, order)
     available = matching.available(member, entry, asked.side, price)
     if asked.post_only and matching.crosses(entry, asked.side, price):
-        # The documentation says 201 and a cancel; so it was on demo (2026-06).
-        raise refusals.enveloped(400, "invalid_order", details="post only cross")
+        if not matching.post_only_cancels:
+            raise refusals.enveloped(400, "invalid_order", details="post only cross")
+        call.exchange.ledger.rest(member, order)
+        ended = call.exchange.ledger.cancel(member, order.order_id, "PostOnlyCrossCancel")
+        return _told(Taken(ended, []), call.now_us)
     if asked.time_in_force == "fill_or_kill" and available < count:
         raise refusals.enveloped(400, "fill_or_kill_insufficient_resting_volume")
     return _told(matching.place(member, entry, order, rests=rests), call.now_us)
@@ -358,9 +362,7 @@ def _sought(
         raise refusals.enveloped(400, "MARKET_INACTIVE")
     if order.status != "resting":
         raise refusals.not_found()
-    shards = call.exchange.reference.shards
-    if order.shard in shards and not shards[order.shard].exchange_active:
-        raise refusals.enveloped(409, "exchange_is_paused")
+    refuse_paused(call, order.shard)
     return order
 
 
@@ -376,9 +378,8 @@ def _taken_down(call: Call, order: Order) -> dict[str, Any]:
 
 def _trades(call: Call, index: int) -> None:
     """Refuse while the shard is paused; cancels pass while only trading is."""
+    refuse_paused(call, index)
     shard = call.exchange.reference.shards.get(index)
-    if shard is not None and not shard.exchange_active:
-        raise refusals.enveloped(409, "exchange_is_paused")
     if shard is not None and not shard.trading_active:
         raise refusals.enveloped(409, "trading_is_paused")
 

@@ -61,6 +61,13 @@ def shard_of(call: Call) -> int | None:
     return asked
 
 
+def refuse_paused(call: Call, *shards: int) -> None:
+    """Refuse any write while the exchange is paused on a shard that it is for."""
+    known = call.exchange.reference.shards
+    if any(index in known and not known[index].exchange_active for index in shards):
+        raise refusals.enveloped(409, "exchange_is_paused")
+
+
 def tickers_of(call: Call, name: str, most: int = 100) -> frozenset[str] | None:
     """A comma-separated list of tickers of limited length."""
     names = call.names(name)
