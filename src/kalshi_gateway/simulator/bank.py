@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 
 from . import refusals
-from .accounts import MOST_SUBACCOUNTS, Member, Purse
+from .accounts import MOST_SUBACCOUNTS, SHARDS, Member, Purse
 from .clock import Clock
 from .rows import Payment, PaymentStatus, PaymentType, Transfer
 
@@ -100,6 +100,8 @@ class Bank:
             raise refusals.invalid("not an amount that can be moved")
         for subaccount in (from_subaccount, to_subaccount):
             known(member, subaccount)
+        if not {from_shard, to_shard} <= SHARDS.keys():
+            raise refusals.invalid("no such shard")
         now = self._now(at_us)
         self.give(member, source, -amount, now)
         self.give(member, target, amount, now)

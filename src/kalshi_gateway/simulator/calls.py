@@ -1,12 +1,13 @@
 """One request as a handler sees it: who calls, when, and the parameters, strictly read."""
 
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import QueryParams
 
-from . import budgets, refusals
+from . import budgets, refusals, times
 from .signatures import Key
 
 if TYPE_CHECKING:
@@ -43,14 +44,21 @@ class Call:
         return self.query.get(name) or None
 
     def integer(self, name: str) -> int | None:
-        """A whole number."""
+        """A whole number of 64 bits."""
         text = self.text(name)
         if text is None:
             return None
+        if not re.fullmatch(r"[+-]?[0-9]{1,19}", text) or abs(number := int(text)) >= 2**63:
+            raise self.unparsed(name, text)
+        return number
+
+    def moment(self, name: str) -> int | None:
+        """Microseconds of a time in RFC 3339."""
+        text = self.text(name)
         try:
-            return int(text)
+            return None if text is None else times.parse(text)
         except ValueError:
-            raise self.unparsed(name, text) from None
+            raise self.unparsed(name, text or "") from None
 
     def required(self, name: str) -> int:
         """A whole number that must be there."""

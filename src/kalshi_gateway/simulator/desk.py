@@ -3,7 +3,6 @@
 Prices and counts are texts, as on the exchange; each is read exactly or refused.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +17,7 @@ from .prices import (
     dollars,
     four_decimals,
     hundredths,
+    is_number,
     millionths,
     six_decimals,
     snap,
@@ -267,7 +267,7 @@ class Desk:
 
 
 def _exact(text: str, decimals: int) -> str:
-    if not re.fullmatch(rf"\d{{1,9}}(\.\d{{1,{decimals}}})?", text):
+    if not is_number(text, decimals):
         raise refusals.invalid(f"not a number of at most {decimals} decimals: {text!r}")
     return text
 

@@ -7,7 +7,7 @@ from . import books, refusals
 from .accounts import Member
 from .entries import MarketEntry
 from .ledger import BookSide, Side
-from .prices import DOLLAR, contracts, dollars, hundredths, snap, ten_thousandths
+from .prices import DOLLAR, contracts, dollars, hundredths, is_number, snap, ten_thousandths
 from .rows import Fill, Order
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class Matching:
 
     def price(self, entry: MarketEntry, text: str) -> int:
         """A price on the market's grid."""
-        whole, _, decimals = text.partition(".")
-        if not (whole.isdigit() and (not decimals or decimals.isdigit()) and len(decimals) <= 4):
+        if not is_number(text, 4):
             raise refusals.enveloped(400, "invalid_price")
         price = ten_thousandths(text)
         if not 0 < price < DOLLAR or snap(entry.grid, price) != price:
@@ -76,8 +75,7 @@ class Matching:
 
     def count(self, text: str) -> int:
         """A number of contracts, more than none."""
-        whole, _, decimals = text.partition(".")
-        if not (whole.isdigit() and (not decimals or decimals.isdigit()) and len(decimals) <= 2):
+        if not is_number(text, 2):
             raise refusals.enveloped(400, "invalid_order_size")
         count = hundredths(text)
         if not 0 < count <= 10**11:

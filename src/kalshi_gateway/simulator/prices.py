@@ -1,5 +1,6 @@
 """Prices as ten-thousandths of a dollar, counts as hundredths, and the grids prices stand on."""
 
+import re
 from functools import cache
 
 from .wire import PriceRange
@@ -31,6 +32,11 @@ def six_decimals(millionths: int) -> str:
 def four_decimals(millionths: int) -> str:
     """Money to the ten-thousandth, as the exchange prints balances."""
     return six_decimals(millionths)[:-2]
+
+
+def is_number(text: str, decimals: int) -> bool:
+    """Whether a text is digits as the exchange writes them, with so many decimals at most."""
+    return re.fullmatch(rf"[0-9]{{1,10}}(\.[0-9]{{1,{decimals}}})?", text) is not None
 
 
 def millionths(text: str) -> int:

@@ -29,8 +29,8 @@ def half(count: int) -> int:
 
 
 def spoiled(body: bytes, faults: Iterable[Fault]) -> bytes:
-    """The body with rows and cursor as the faults want them."""
-    for fault in faults:
+    """The body with rows and cursor as the faults want them; where there is none, none."""
+    for fault in faults if body else ():
         if fault.kind == "repeat_cursor":
             body = _with_cursor(body, fault)
         elif fault.kind == "rows":

@@ -7,6 +7,8 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+#: The last second that has a date wherever it is told.
+LAST_SECOND = (datetime(9999, 12, 30, tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
 
 
 def micros(moment: datetime) -> int:
@@ -26,5 +28,8 @@ def rfc3339(us: int) -> str:
 
 
 def parse(text: str) -> int:
-    """Microseconds of an RFC 3339 text."""
-    return micros(datetime.fromisoformat(text))
+    """Microseconds of an RFC 3339 text; one without an offset is none."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"a moment without an offset: {text!r}")
+    return micros(found)

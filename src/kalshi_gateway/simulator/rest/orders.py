@@ -15,7 +15,7 @@ from kalshi_gateway.simulator.matching import Taken
 from kalshi_gateway.simulator.prices import contracts, dollars
 from kalshi_gateway.simulator.refusals import Refused
 from kalshi_gateway.simulator.rows import Fill, Order
-from kalshi_gateway.simulator.times import SECOND
+from kalshi_gateway.simulator.times import LAST_SECOND, SECOND
 
 from .private import allowed_subaccount, member_of, refuse_paused, subaccount_of, tickers_of
 
@@ -400,8 +400,8 @@ def _expires_us(call: Call, seconds: int | None, before: int | None) -> int | No
         return before
     if seconds == 0:
         return None
-    if seconds * SECOND <= call.now_us:
-        raise refusals.invalid("expiration_time lies behind")
+    if not call.now_us < seconds * SECOND <= LAST_SECOND * SECOND:
+        raise refusals.invalid("expiration_time is not ahead")
     return seconds * SECOND
 
 

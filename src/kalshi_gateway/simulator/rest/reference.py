@@ -81,7 +81,7 @@ async def milestones(call: Call) -> Answer:
         "source_id": call.text("source_id"),
     }
     related_to, updated = call.text("related_event_ticker"), call.integer("min_updated_ts")
-    competition, starts = call.text("competition"), call.text("minimum_start_date")
+    competition, starts = call.text("competition"), call.moment("minimum_start_date")
     rows = [
         (row, raw)
         for row, raw in call.exchange.reference.known_milestones()
@@ -89,7 +89,7 @@ async def milestones(call: Call) -> Answer:
         and (related_to is None or related_to in row["related_event_tickers"])
         and (updated is None or times.parse(row["last_updated_ts"]) > updated * 1_000_000)
         and (competition is None or row["details"].get("league") == competition)
-        and (starts is None or times.parse(row["start_date"]) >= times.parse(starts))
+        and (starts is None or times.parse(row["start_date"]) >= starts)
     ]
     return paged(call, "milestones", rows, "id", limit)
 

@@ -8,6 +8,7 @@ from kalshi_gateway.simulator.calls import Answer, Call, joined
 from kalshi_gateway.simulator.shelves import Shelf, cursor, merged, place
 from kalshi_gateway.simulator.spoiling import half
 from kalshi_gateway.simulator.tape import Trade, newest_first
+from kalshi_gateway.simulator.times import LAST_SECOND
 
 MOST_MARKETS = 100
 MOST_CANDLES = 10_000
@@ -172,7 +173,7 @@ def _made(call: Call, ticker: str, minutes: int, start: int, end: int) -> list[c
 
 
 def _range(call: Call) -> tuple[int, int, int]:
-    start, end = call.required("start_ts"), call.required("end_ts")
+    start, end = (min(call.required(name), LAST_SECOND) for name in ("start_ts", "end_ts"))
     minutes = call.required("period_interval")
     if minutes not in candles.MINUTES:
         raise call.unvalidated("period_interval", "oneof")
