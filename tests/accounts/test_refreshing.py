@@ -24,6 +24,7 @@ from kalshi_gateway.background import beside
 from kalshi_gateway.db import Database, Driver
 from kalshi_gateway.dependencies import Resources
 from kalshi_gateway.kalshi import calls
+from kalshi_gateway.kalshi.retries import RetryAllowance
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.simulator import app as simulator
 from kalshi_gateway.simulator.exchange import Exchange
@@ -745,6 +746,47 @@ async def altered(conn: Driver, statement: str) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
+
+
+@pytest.fixture
+def asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the exchange does not answer is not asked again at once."""
+    monkeypatch.setattr(RetryAllowance, "take", lambda allowance: False)
+
+
+async def refused(users: Users, user: User, times: int = 1) -> None:
+    """Force refreshes that the exchange has no answer for."""
+    fault = users.exchange.faults.status(503, operation=BALANCE)
+    for _ in range(times):
+        response = await users.client.post(f"{user.path}/account/refresh")
+        assert response.status_code == 503, response.text
+    users.exchange.faults.remove(fault)
+
+
+@pytest.mark.usefixtures("asked_once")
+async def test_failing_user_stops_nobody(users: Users, refresher: Refresher) -> None:
+    """However often the exchange fails for one account, the others are read."""
+    ada, bob = await users.admit("ada"), await users.admit("bob")
+
+    await refused(users, ada, times=6)
+    response = await users.client.post(f"{bob.path}/account/refresh")
+
+    assert response.status_code == 200, response.text
+    assert refresher.outage.state == "closed"
+
+
+@pytest.mark.usefixtures("asked_once")
+async def test_exchange_that_fails_for_all_is_left_alone(users: Users, exchange: Exchange) -> None:
+    """When it has failed for one user after the other, the next one does not ask."""
+    for number in range(5):
+        await refused(users, await users.admit(f"user-{number}"))
+    last = await users.admit("last")
+    exchange.counters.reset()
+
+    response = await users.client.post(f"{last.path}/account/refresh")
+
+    assert (response.status_code, response.json()["code"]) == (503, "upstream_unavailable")
+    assert await reads(exchange) == 0
 
 
 async def test_claim_of_a_dead_process_ends(

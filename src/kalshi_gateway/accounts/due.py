@@ -78,7 +78,7 @@ class DueAccounts:
 
     def _room(self) -> int:
         """Of an exchange that fails for everybody, one account at a time finds out how it is."""
-        state = self._refresher.breaker.state
+        state = self._refresher.outage.state
         if state == "open":
             return 0
         most = AT_ONCE if state == "closed" else 1

@@ -16,7 +16,6 @@ from kalshi_gateway.db import Database, DatabaseUnavailable, Driver
 from kalshi_gateway.directives import NO_TERMS, Terms
 from kalshi_gateway.errors import GatewayError, Unavailable
 from kalshi_gateway.freshness import Kept
-from kalshi_gateway.kalshi.breaker import Breaker
 from kalshi_gateway.kalshi.budget import Lane
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.errors import DeadlineExceeded, KalshiError
@@ -29,6 +28,7 @@ from kalshi_gateway.units import to_json
 from . import facts, fetching, pace, repository, storing, valuing
 from .clients import Line, Lines
 from .fetching import Known, Member
+from .outage import Outage
 from .repository import Cached, Finished, NotOurs
 from .stand import Stand
 from .storing import Harvest
@@ -90,8 +90,7 @@ class Refresher:
         self.database = database
         self.vault = vault
         self.every = every
-        #: Opens when one user's refresh after the other finds no exchange.
-        self.breaker = Breaker()
+        self.outage = Outage()
         self._lines = lines
         self._kalshi = kalshi
         self._lookup = lookup
@@ -185,7 +184,7 @@ class Refresher:
         """Claim, fetch, save; what went wrong is written down, and raised."""
         try:
             async with asyncio.timeout(DEADLINE.total_seconds()):
-                with self.breaker.guard():
+                with self.outage.guard(user_id):
                     return await self._claim_and_fetch(user_id, lane, claim)
         except TimeoutError:
             failure: KalshiError | GatewayError = DeadlineExceeded("it was not read in time")
