@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from kalshi_gateway.app import create_app
 from kalshi_gateway.audit import repository as audit
-from kalshi_gateway.audit.entry import Line
+from kalshi_gateway.audit.entry import Entry, Line
 from kalshi_gateway.audit.repository import AuditLogBroken
-from kalshi_gateway.db import Database
+from kalshi_gateway.db import Database, DatabaseUnavailable
 from kalshi_gateway.doors.operations import OPERATIONS, Access, Operation
 from kalshi_gateway.doors.routing import ONE_ORDER
 from kalshi_gateway.kalshi.budget import Bucket, Lane
@@ -29,11 +30,13 @@ from kalshi_gateway.settings import Settings
 from kalshi_gateway.simulator import app as simulator
 from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.faults import Fault
+from kalshi_gateway.tables import kalshi_account_cache
 
 from .people import GATEWAY_URL, People
 from .trading import ORDERS, PREFIX, Watched, a_market, an_order, fund, read, told
 
 OWN_ORDERS = f"{PREFIX}/portfolio/orders"
+DASHBOARD_ORDERS = "/api/v1/kalshi/orders/"
 CREATE = "POST /portfolio/events/orders"
 WITHHELD = [o for o in OPERATIONS if o.access is Access.WITHHELD]
 
@@ -641,6 +644,63 @@ async def test_in_other_processes_too(
     assert (empty.json()["orders"], again.headers["X-Cache"]) == ([], "HIT")
     assert placed.status_code == 201
     assert [o["order_id"] for o in after.json()["orders"]] == [placed.json()["order_id"]]
+
+
+@pytest.mark.parametrize("part", ["news.tell", "audit.record", "Refresher.invalidate"])
+async def test_what_cannot_be_noted(
+    people: People,
+    settings: Settings,
+    database: Database,
+    database_url: str,
+    transport: Watched,
+    market: str,
+    part: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where one part of noting a write fails the others are done, and all processes hear of it."""
+    ada, signer = await people.admit(), await people.key()
+    apps = [create_app(settings, database_url=database_url, exchange=transport) for _ in range(2)]
+
+    async with asking(apps[0]) as one, asking(apps[1]) as two:
+        while not all(app.state.resources.reads.hears for app in apps):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # nobody tells when both listen
+        await one.get("/kalshi/users/ada/account", headers=ada.token)
+        empty = await two.get(DASHBOARD_ORDERS, headers=ada.token)
+        before, changes = await epoch_of(database), apps[1].state.resources.reads._changes
+        heard = changes["ada"]
+        with monkeypatch.context() as patch:
+            fail(patch, part)
+            placed = await one.post(ORDERS, json=an_order(market), auth=signer)
+        async with asyncio.timeout(10):
+            while changes["ada"] == heard:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # nobody waits for all to hear where that has failed
+        after = await two.get(DASHBOARD_ORDERS, headers=ada.token)
+
+    assert (placed.status_code, empty.json()["orders"]) == (201, [])
+    assert [o["order_id"] for o in after.json()["orders"]] == [placed.json()["order_id"]]
+    noted = [line.outcome for line in await log_of(database)]
+    assert noted == (["begun"] if part == "audit.record" else ["begun", "done"])
+    assert await epoch_of(database) == before + (part != "Refresher.invalidate")
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """Have the database go away for this part of what comes after an answer."""
+    record = audit.record
+
+    async def broken(*_: Any) -> Any:
+        raise DatabaseUnavailable("gone for a moment")
+
+    async def broken_at_the_end(conn: Any, entry: Entry) -> Line:
+        return await (record(conn, entry) if entry.outcome == "begun" else broken())
+
+    failing = broken_at_the_end if part == "audit.record" else broken
+    monkeypatch.setattr(f"kalshi_gateway.doors.writes.{part}", failing)
+
+
+async def epoch_of(database: Database) -> int:
+    async with database.connect() as conn:
+        epoch = await conn.scalar(select(kalshi_account_cache.c.epoch))
+    return int(epoch or 0)
 
 
 async def test_a_read_begun_before_in_another_process(

@@ -7,6 +7,7 @@ nobody here asks again: the client is told that its outcome is unknown.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from typing import NamedTuple
@@ -96,8 +97,7 @@ class Writes:
         """Write down that somebody we know asked for what they may not do; its body unread."""
         said: Details = {"query": write.query.decode("ascii"), **_told(refusal)}
         entry = Entry("exchange.write", author, user_id, _target(write), "refused", said)
-        async with self._database.begin() as conn:
-            await audit.record(conn, entry)
+        await self._record(entry)
 
     async def settled(self) -> None:
         """Wait for what is under way; each ends by its own deadline."""
@@ -164,16 +164,30 @@ class Writes:
         return Ended(reply, "done")
 
     async def _note(self, entry: Entry, begun: int, outcome: Outcome, details: Details) -> None:
-        """Write down what came of it; it has happened, so nothing here may hide it."""
+        """Tell of it, and write down what came of it; it has happened, so nothing may hide it."""
+        user_id = str(entry.user_id)
         ended = replace(entry, outcome=outcome, details={"begun": begun, **details})
-        try:
-            async with self._database.begin() as conn:
-                await news.tell(conn, "user", entry.user_id)
-                await audit.record(conn, ended)
+        parts = {
+            "news": partial(self._tell, user_id),
+            "audit log": partial(self._record, ended),
             # This also waits until all processes have heard.
-            await self._refresher.invalidate(str(entry.user_id))
-        except Exception:
-            log.exception("outcome of a write not noted", begun=begun, outcome=outcome)
+            "account": partial(self._refresher.invalidate, user_id),
+        }
+        for part, note in parts.items():
+            try:
+                await note()
+            except Exception:
+                log.exception(
+                    "outcome of a write not noted", part=part, begun=begun, outcome=outcome
+                )
+
+    async def _tell(self, user_id: str) -> None:
+        async with self._database.begin() as conn:
+            await news.tell(conn, "user", user_id)
+
+    async def _record(self, entry: Entry) -> None:
+        async with self._database.begin() as conn:
+            await audit.record(conn, entry)
 
 
 class Ended(NamedTuple):
