@@ -299,8 +299,8 @@ def opened(
                 writes=writes,
             )
             learning = every(
-                upstream.LEARN_EVERY,
-                partial(upstream.learn, kalshi, signed=bool(settings.service_key)),
+                upstream.TRY_AGAIN_EVERY,
+                upstream.Learning(kalshi, signed=bool(settings.service_key)).learn,
                 "budget",
                 failures=metrics.job_failures,
                 after=timedelta(0) if settings.gateway_jobs else upstream.REPLICAS_LEARN_AFTER,

@@ -1,8 +1,10 @@
 """Our own line to the exchange: the service's key, its budget, and what is counted of it."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from math import inf
 
 import httpx
 import structlog
@@ -13,7 +15,7 @@ from prometheus_client.registry import Collector
 from .kalshi.budget import Bucket, Lane
 from .kalshi.client import Kalshi
 from .kalshi.drift import Difference, Drift
-from .kalshi.errors import KalshiError
+from .kalshi.errors import KalshiError, Rejected
 from .kalshi.signing import ApiKey, Signer, UnusableKey
 from .kalshi.wire import AccountLimits, BucketLimit
 from .metrics import Metrics
@@ -23,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 #: Tiers change with the volume of thirty days, and grants expire.
 LEARN_EVERY = timedelta(hours=1)
+#: What the exchange failed to tell is asked for again so much later.
+TRY_AGAIN_EVERY = timedelta(minutes=1)
 #: Replicas of one key start together, and their first requests are more urgent.
 REPLICAS_LEARN_AFTER = timedelta(seconds=10)
 
@@ -129,14 +133,37 @@ def own_key(settings: Settings) -> tuple[str, ApiKey] | None:
     return settings.kalshi_user_id, key
 
 
-async def learn(kalshi: Kalshi, *, signed: bool) -> None:
-    """Take the budget's sizes and costs from the exchange; until then the smallest ones hold."""
-    try:
-        costs = await kalshi.endpoint_costs(lane=Lane.ACCOUNT)
-        limits = (await kalshi.account_limits(lane=Lane.ACCOUNT)).value if signed else None
-        kalshi.budget.learn(limits, costs.value)
-    except KalshiError as error:
-        log.warning("budget not learnt", why=str(error))
+class Learning:
+    """Takes the budget's sizes and costs from the exchange; until then the smallest ones hold."""
+
+    def __init__(self, kalshi: Kalshi, *, signed: bool) -> None:
+        self._kalshi = kalshi
+        self._asks = {"costs": self._costs, "limits": self._limits}
+        if not signed:
+            del self._asks["limits"]
+        self._due_at = dict.fromkeys(self._asks, -inf)  # monotonic
+
+    async def learn(self) -> None:
+        """Ask for what is due, each by itself: one failure keeps us from nothing else."""
+        for what, ask in self._asks.items():
+            now = time.monotonic()
+            if now < self._due_at[what]:
+                continue
+            try:
+                await ask()
+            except KalshiError as error:
+                log.warning("budget not learnt", what=what, why=str(error))
+                if not isinstance(error, Rejected):
+                    continue
+            self._due_at[what] = now + LEARN_EVERY.total_seconds()
+
+    async def _costs(self) -> None:
+        costs = await self._kalshi.endpoint_costs(lane=Lane.ACCOUNT)
+        self._kalshi.budget.learn(None, costs.value)
+
+    async def _limits(self) -> None:
+        limits = await self._kalshi.account_limits(lane=Lane.ACCOUNT)
+        self._kalshi.budget.learn(limits.value)
 
 
 def _show(kalshi: Kalshi, metrics: Metrics) -> None:

@@ -3,12 +3,16 @@
 import asyncio
 from datetime import timedelta
 
+import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from kalshi_gateway import upstream
+from kalshi_gateway.app import create_app
 from kalshi_gateway.kalshi.budget import Bucket, Budget
 from kalshi_gateway.settings import Settings
+from kalshi_gateway.simulator import budgets
 from kalshi_gateway.simulator.exchange import Exchange
 
 from .people import People, Person
@@ -103,3 +107,67 @@ async def test_without_jobs(
     async with app.router.lifespan_context(app):
         while not exchange.counters.requests["GET /account/endpoint_costs"]:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
+
+
+async def test_each_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    database_url: str,
+    transport: httpx.ASGITransport,
+    exchange: Exchange,
+) -> None:
+    """What the exchange fails to tell keeps us from nothing else, and is soon asked for again."""
+    own = exchange.desk.join("own", deposit_cents=1)
+    own.member.tier = "premier"
+    keyed = settings.model_copy(
+        update={
+            "kalshi_api_key_id": own.key_id,
+            "kalshi_api_secret": SecretStr(own.private_pem),
+        }
+    )
+    monkeypatch.setattr(upstream, "REPLICAS_LEARN_AFTER", timedelta(0))
+    monkeypatch.setattr(upstream, "TRY_AGAIN_EVERY", timedelta(seconds=0.01))
+    monkeypatch.setitem(budgets.COSTS, ("GET", "/events"), 3)
+    failing = exchange.faults.status(500, operation="GET /account/endpoint_costs")
+    app = create_app(keyed, database_url=database_url, exchange=transport)
+
+    async with app.router.lifespan_context(app), asyncio.timeout(10):
+        budget: Budget = app.state.resources.kalshi.budget
+        await learnt(budget, Bucket.READ, PREMIER)
+        before = budget.cost("GET", "/events")
+        exchange.faults.remove(failing)
+        while budget.cost("GET", "/events") == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+    assert (before, budget.cost("GET", "/events")) == (10, 3)
+    assert exchange.counters.requests["GET /account/limits"] == 1
+
+
+async def test_costs_are_everybodys(
+    app: FastAPI, people: People, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the service learns of costs counts for all users, before and after."""
+    ada, bob = await people.admit("ada"), await people.admit("bob")
+    monkeypatch.setitem(budgets.COSTS, ("GET", "/portfolio/fills"), 3)
+    before = await budget_of(app, ada)
+    kalshi = app.state.resources.kalshi
+
+    await upstream.Learning(kalshi, signed=False).learn()
+
+    after = await budget_of(app, bob)
+    assert [line.cost("GET", "/portfolio/fills") for line in (before, after)] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/communications/quotes"),
+        ("GET", "/communications/quotes/{quote_id}"),
+        ("DELETE", "/communications/quotes/{quote_id}"),
+        ("GET", "/communications/rfqs/{rfq_id}/quotes/{quote_id}"),
+        ("DELETE", "/communications/rfqs/{rfq_id}/quotes/{quote_id}"),
+    ],
+)
+def test_quotes_are_cheap_from_the_start(method: str, path: str) -> None:
+    """Making, reading and taking back a quote costs 2, whichever way it is named."""
+    assert Budget().cost(method, path) == 2

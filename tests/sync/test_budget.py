@@ -109,7 +109,7 @@ async def test_whoever_does_not_sign_asks_less() -> None:
     settings = Settings.model_construct(kalshi_base_url=BASE_URL)
     async with http_client(BASE_URL, transport=Wire(Exchange.generated(20))) as http:
         kalshi = upstream.kalshi(settings, http, Metrics())
-        await upstream.learn(kalshi, signed=False)
+        await upstream.Learning(kalshi, signed=False).learn()
 
         read = next(level for level in kalshi.budget.snapshot() if level.bucket is Bucket.READ)
         assert (read.refill_per_s, read.capacity) == (50, 100)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import httpx
 import structlog
 
-from kalshi_gateway.kalshi.budget import Lane
+from kalshi_gateway.kalshi.budget import Budget, Lane
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.errors import KalshiError, KeyRejected
 from kalshi_gateway.kalshi.signing import Signer
@@ -58,8 +58,8 @@ class Line:
 class Lines:
     """Lines by user, the most recently used ones.
 
-    Users share connections and what is counted of answers that differ. The breaker is each one's
-    own: the exchange may fail for one account and serve all others.
+    Users share connections, what operations cost, and what is counted of answers that differ. The
+    breaker is each one's own: the exchange may fail for one account and serve all others.
     """
 
     def __init__(self, http: httpx.AsyncClient, service: Kalshi, most: int = MOST_LINES) -> None:
@@ -110,6 +110,7 @@ class Lines:
             self._service.base_url,
             self._http,
             signer=signer,
+            budget=Budget(costs=self._service.budget.costs),
             drift=self._service.drift,
             observe=self._service.observe,
         )

@@ -49,7 +49,7 @@ async def sync(*, as_json: bool) -> bool:
     ):
         await migrations.to_head(url)
         kalshi = upstream.kalshi(found, http, Metrics())
-        await upstream.learn(kalshi, signed=found.service_key is not None)
+        await upstream.Learning(kalshi, signed=found.service_key is not None).learn()
         with _progress_bar(shown=not as_json) as progress:
             try:
                 walked = await Sync(

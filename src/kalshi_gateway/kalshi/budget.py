@@ -14,6 +14,7 @@ from enum import Enum, IntEnum
 from itertools import count
 from typing import NamedTuple, Protocol
 
+from .costs import Costs
 from .errors import KalshiError
 from .wire import AccountLimits, BucketLimit, EndpointCosts
 
@@ -52,20 +53,10 @@ RESERVES = {
 BASIC = {Bucket.READ: (200, 200), Bucket.WRITE: (100, 100), Bucket.BALANCE: (1, 1)}
 # These tiers, and an unknown one, read the balance once a second; those above five times.
 ONE_BALANCE_A_SECOND = frozenset({"basic", "advanced", ""})
-DEFAULT_COST = 10
-# What differs from the default (`GET /account/endpoint_costs`, measured 2026-06 on demo).
-KNOWN_COSTS = {
-    ("GET", "/portfolio/orders/{}"): 2,
-    ("DELETE", "/portfolio/events/orders"): 2,
-    ("DELETE", "/portfolio/events/orders/{}"): 2,
-    ("DELETE", "/portfolio/events/orders/batched"): 2,
-    ("GET", "/portfolio/balance"): 1,
-}
 # However many others ask: who has waited behind them for so long goes before them, one at a time.
 LONGEST_BEHIND_S = 2.0
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
-PREFIX = "/trade-api/v2"
 
 
 class Timer(Protocol):
@@ -90,17 +81,18 @@ class Level:
 class Budget:
     """Lets each call go when it can be paid, the more urgent first.
 
-    `now` and `call_later` are the clock; tests bring their own.
+    `costs` are the same for all accounts, which may share them. `now` and `call_later` are the
+    clock; tests bring their own.
     """
 
     def __init__(
         self,
         *,
+        costs: Costs | None = None,
         now: Callable[[], float] = time.monotonic,
         call_later: Callable[[float, Callable[[], None]], Timer] | None = None,
     ) -> None:
-        self._default_cost = DEFAULT_COST
-        self._costs = _by_length(KNOWN_COSTS)
+        self.costs = costs or Costs()
         self._queues = {
             bucket: _Queue(bucket, refill, capacity, now, call_later)
             for bucket, (refill, capacity) in BASIC.items()
@@ -108,11 +100,7 @@ class Budget:
 
     def cost(self, method: str, path: str) -> int:
         """Tokens that one call of this operation costs; a batch costs this per item."""
-        asked = _segments(path)
-        for known, cost in self._costs.get((method.upper(), len(asked)), ()):
-            if all(k in ("{}", a) for k, a in zip(known, asked, strict=True)):
-                return cost
-        return self._default_cost
+        return self.costs.of(method, path)
 
     def capacity(self, bucket: Bucket) -> int:
         """The most that a bucket holds, as far as we know."""
@@ -135,7 +123,7 @@ class Budget:
             rate = 1 if tier in ONE_BALANCE_A_SECOND else 5
             self._queues[Bucket.BALANCE].resize(rate, rate)
         if costs is not None:
-            self._learn_costs(costs)
+            self.costs.learn(costs)
 
     def snapshot(self) -> list[Level]:
         """What is left in each bucket, and who waits for it."""
@@ -148,17 +136,6 @@ class Budget:
             capacity = limit.bucket_capacity or max(refill, capacity)
         if refill > 0 and capacity > 0:
             self._queues[bucket].resize(refill, capacity)
-
-    def _learn_costs(self, costs: EndpointCosts) -> None:
-        self._default_cost = costs.default_cost or self._default_cost
-        told = {
-            (row.method.upper(), row.path.removeprefix(PREFIX)): row.cost
-            for row in costs.endpoint_costs or ()
-            if row.cost >= 0
-        }
-        # The balance is paid from its own bucket, whatever the list says of it.
-        own = {("GET", "/portfolio/balance"): 1}
-        self._costs = _by_length({**KNOWN_COSTS, **told, **own})
 
 
 class _Waiter(NamedTuple):
@@ -309,26 +286,3 @@ class _Queue:
 
 def _pause_s(refusals: int) -> float:
     return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(refusals, 16) / 2)
-
-
-Pattern = tuple[str, ...]
-
-
-def _by_length(
-    costs: dict[tuple[str, str], int],
-) -> dict[tuple[str, int], list[tuple[Pattern, int]]]:
-    """Costs by method and number of path segments, exact paths before patterns."""
-    table: dict[tuple[str, int], dict[Pattern, int]] = {}
-    for (method, path), cost in costs.items():
-        pattern = _segments(path)
-        table.setdefault((method, len(pattern)), {})[pattern] = cost
-    return {
-        key: sorted(patterns.items(), key=lambda known: known[0].count("{}"))
-        for key, patterns in table.items()
-    }
-
-
-def _segments(path: str) -> Pattern:
-    """A path's parts; `:order_id` and `{order_id}` alike become `{}`."""
-    parts = path.removeprefix(PREFIX).strip("/").split("/")
-    return tuple("{}" if part[:1] in (":", "{", "*") else part for part in parts)
