@@ -173,6 +173,31 @@ async def test_good_requests_are_not_logged(client: httpx.AsyncClient) -> None:
     assert lines == []
 
 
+async def test_gone_in_mid_body(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """Who goes away before all has come is answered nothing; it is counted, and no fault of ours."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+    scope = {**A_SCOPE, "method": "POST", "path": "/echo", "raw_path": b"/echo"}
+    scope |= {"headers": [(b"host", b"localhost")], "client": ("127.0.0.1", 1)}
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with capture_logs() as lines:
+        await app(scope, receive, send)
+
+    counted = 'gateway_requests_total{method="POST",route="/echo",status="499"} 1.0'
+    assert sent == []
+    assert [(line["log_level"], line["status"]) for line in lines] == [("info", 499)]
+    assert counted in (await client.get("/metrics")).text
+
+
 async def test_head(any_client: httpx.AsyncClient) -> None:
     """HEAD is answered like GET, without the body."""
     head = await any_client.head("/things/a")

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import structlog
 from fastapi.routing import iter_route_contexts
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
@@ -127,6 +128,8 @@ class Entrance:
             if self.rates.on and scope["path"] not in UNCOUNTED:
                 self._count(call)
             await self.app(scope, call.receive, call.send)
+        except ClientDisconnect:
+            pass  # before all of the body had come: there is nobody to be answered
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             await self._fail(call, error)
 

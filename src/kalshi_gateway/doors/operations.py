@@ -1,7 +1,7 @@
 """The exchange's operations, one line each: who may call them, what pays, how old answers may be.
 
-docs.kalshi.com/openapi.yaml, 3.34.0. What a call costs is known to `kalshi/costs.py`, which learns it
-from the exchange.
+docs.kalshi.com/openapi.yaml, 3.34.0. What a call costs is known to `kalshi/costs.py`, which learns
+it from the exchange.
 """
 
 import re
