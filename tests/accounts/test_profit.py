@@ -21,6 +21,7 @@ ALL_READ = {"fills": READ, "fills:archive": READ, "settlements:0": READ}
         ({**ALL_READ, "settlements:3": READ, "orders": BEGUN}, True),
         ({**ALL_READ, "settlements:3": BEGUN}, False),
         ({**ALL_READ, "fills:archive": BEGUN}, False),
+        ({"fills": READ, "fills:archive": READ, "settlements:3": READ}, True),
         ({"fills": READ, "fills:archive": READ}, False),
     ],
     ids=str,

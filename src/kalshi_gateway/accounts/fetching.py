@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 
 import msgspec
 
@@ -38,6 +38,7 @@ MOST_VALUED = 8
 PAYMENTS_EVERY = timedelta(hours=1)
 
 PAYMENTS = "payments"
+PAYMENT_LISTS: frozenset[str] = frozenset(get_args(Source))
 
 
 class AnotherMember(Nonsense):
@@ -83,7 +84,8 @@ class Member:
         self.harvest = Harvest()
         self.member_id = known.member_id
         self.unfinished: list[str] = []
-        self.withheld: list[str] = []
+        #: What the key may not ask for.
+        self.withheld: set[str] = set()
         self._kalshi = kalshi
         self._known = known
         self._flush = flush
@@ -207,6 +209,8 @@ class Member:
         """Ask for an order that rested, and is in no list any more."""
         try:
             answer = await self._kalshi.order(order_id, lane=self._lane)
+        except KeyRejected as error:
+            self._withheld("orders of other subaccounts", error)
         except NotFound:
             ticker = self._known.resting[order_id]
             page = await self._kalshi.historical_orders_page(ticker=ticker, lane=self._lane)
@@ -246,6 +250,7 @@ class Member:
             and self._current_at - since < PAYMENTS_EVERY
         )
         if recently and held is not None and held.same_money(balance):
+            self.withheld |= PAYMENT_LISTS.intersection(held.withheld)
             return []
         payments: list[tuple[Source, Any, type[Shape], Callable[[Any], records.Transfer]]] = [
             ("deposits", self._kalshi.deposits_page, wire.Payment, records.deposit),
@@ -358,7 +363,18 @@ class Member:
         """A key may be good, and not for this: one that is locked to a subaccount, say."""
         if error.status != 403:
             raise error
-        self.withheld.append(what)
+        self.withheld.add(what)
+
+
+async def shows_all(kalshi: Kalshi, lane: Lane) -> bool:
+    """Whether a key shows the whole member; one of a single subaccount may not ask for payments."""
+    try:
+        await kalshi.deposits_page(limit=1, lane=lane)
+    except KeyRejected as error:
+        if error.status != 403:
+            raise
+        return False
+    return True
 
 
 async def member_id_of(kalshi: Kalshi, lane: Lane) -> str | None:

@@ -152,8 +152,9 @@ def _fees(transfers: Iterable[Transfer], kind: str) -> Decimal | None:
 
 def _unread(progress: Mapping[str, storing.Progress]) -> list[Gap]:
     """What is missing as long as a list has not been read to its end."""
-    needed = {"fills", "fills:archive", "settlements:0"}
-    needed |= {scope for scope in progress if scope.startswith("settlements:")}
+    subaccounts = {scope for scope in progress if scope.startswith("settlements:")}
+    # A key that is locked to one subaccount shows no other's, not even the primary one's.
+    needed = {"fills", "fills:archive"} | (subaccounts or {"settlements:0"})
     steps = [progress.get(scope, storing.NOT_BEGUN) for scope in needed]
     if all(step.since is not None for step in steps):
         return []

@@ -306,8 +306,14 @@ class Refresher:
         return known is not None and current_at <= known
 
     async def _ledger_of(self, turn: Turn) -> UUID:
-        """The ledger of the member behind a key that we have not read with before."""
-        member_id = await fetching.member_id_of(turn.line.kalshi, turn.lane)
+        """The ledger of the member behind a key that we have not read with before.
+
+        A key that shows only a part of the member gets one of its own, without a name: in the
+        member's, what it does not show would be taken for gone, and then for read.
+        """
+        member_id = None
+        if await fetching.shows_all(turn.line.kalshi, turn.lane):
+            member_id = await fetching.member_id_of(turn.line.kalshi, turn.lane)
         async with self.database.driver() as conn, conn.transaction():
             await self._hold(conn, turn)
             ledger_id = await repository.ledger_of(conn, turn.user_id, member_id)
@@ -389,7 +395,7 @@ class Refresher:
             await self._hold(conn, turn)
             changed = await storing.save(conn, ledger_id, harvest)
             changed |= await storing.value_settlements(conn, ledger_id)
-            if member.member_id is not None:
+            if member.member_id is not None and not member.withheld:
                 await repository.name_member(conn, ledger_id, member.member_id)
             tickers = {placed.row.ticker for placed in stand.positions}
             known = await facts.of(conn, tickers)

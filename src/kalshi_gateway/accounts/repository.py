@@ -217,9 +217,11 @@ async def member_of(conn: Driver, ledger_id: UUID) -> str | None:
 
 
 async def name_member(conn: Driver, ledger_id: UUID, member_id: str) -> None:
-    """Write down whose ledger it is; said once, it stays."""
+    """Write down whose ledger it is; said once, it stays, and a member has one for each user."""
     await conn.execute(
-        "UPDATE kalshi_ledgers SET member_id = $2 WHERE id = $1 AND member_id IS NULL",
+        "UPDATE kalshi_ledgers l SET member_id = $2 WHERE id = $1 AND member_id IS NULL"
+        " AND NOT EXISTS (SELECT FROM kalshi_ledgers other"
+        " WHERE other.user_id = l.user_id AND other.member_id = $2)",
         ledger_id,
         member_id,
     )
