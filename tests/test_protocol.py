@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+import re
+from collections.abc import AsyncIterator
+from typing import ClassVar
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
 
 from kalshi_gateway.app import create_app
+from kalshi_gateway.errors import GatewayError
 from kalshi_gateway.protocol import HEAD_BYTES, CarefulProtocol
 from kalshi_gateway.settings import Settings
 from tests.serving import served
@@ -118,6 +123,78 @@ async def test_silent_connection(app: FastAPI) -> None:
         writer.close()
 
     assert said == b""
+
+
+class ToldProtocol(HastyProtocol):
+    """Lets handlers wait until something was refused."""
+
+    refused: ClassVar[asyncio.Event]
+
+    def _refuse(self, error: GatewayError) -> None:
+        super()._refuse(error)
+        self.refused.set()
+
+
+@pytest.fixture
+def orders() -> FastAPI:
+    """An application that is still at work when what follows the request is refused."""
+    app = FastAPI()
+    refused = ToldProtocol.refused = asyncio.Event()
+
+    @app.post("/orders")
+    async def place(request: Request) -> dict[str, str]:
+        await refused.wait()
+        return {"placed": (await request.body()).decode()}
+
+    @app.post("/begun")
+    async def begin() -> StreamingResponse:
+        async def answer() -> AsyncIterator[bytes]:
+            yield b"begun"
+            await refused.wait()
+
+        return StreamingResponse(answer())
+
+    return app
+
+
+ORDER = b"POST /orders" + HOST + b"Content-Length: 1\r\n\r\n1"
+CHUNKS = HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "statuses"),
+    [
+        (ORDER + b'9"}', [200, 400]),
+        (ORDER + b"GET /next HTTP/1.1\r\nHo", [200, 408]),
+        (ORDER + ORDER + b"nonsense\r\n\r\n", [200, 200, 400]),
+        (ORDER + b"POST /orders" + CHUNKS + b"zz\r\n", [200, 400]),
+        (b"POST /orders" + CHUNKS + b"zz\r\n", [400]),
+    ],
+    ids=["more than was said", "half a head", "two", "second body", "body"],
+)
+async def test_refused_in_its_turn(orders: FastAPI, raw: bytes, statuses: list[int]) -> None:
+    """What is owed is answered first, and what follows is never taken for its answer."""
+    async with served(orders, http=ToldProtocol) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(raw)
+        said = await reader.read()
+        writer.close()
+
+    assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", said)] == statuses
+    assert said.count(b'{"placed":"1"}') == statuses.count(200)
+
+
+async def test_refused_in_the_midst_of_its_answer(orders: FastAPI) -> None:
+    """An answer that has begun before the rest of its request is refused breaks off."""
+    async with served(orders, http=ToldProtocol) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /begun" + CHUNKS)
+        await reader.readuntil(b"begun\r\n")
+        writer.write(b"zz\r\n")
+        rest = await reader.read()
+        writer.close()
+
+    assert rest == b""
 
 
 async def answered(port: int, request: bytes) -> tuple[int, dict[str, str]]:

@@ -68,6 +68,7 @@ class CarefulProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = False
     _refused = False
+    _refusal: GatewayError | None = None  # what waits for its turn
     _timer: asyncio.TimerHandle | None = None
     _front: Front | None = None
     _answered = False
@@ -179,9 +180,33 @@ class CarefulProtocol(HttpToolsProtocol):
         else:
             self.transport.close()  # nothing was asked
 
+    def on_response_complete(self) -> None:
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if is_last and self._refusal is not None and not self.transport.is_closing():
+            self._write_refusal(self._refusal)
+
     def _refuse(self, error: GatewayError) -> None:
+        """Say so in its turn: what came before it is answered first, whatever follows it never."""
         self._refused = True
         self._stop_timer()
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._write_refusal(error)
+        elif not cycle.more_body:
+            self._refusal = error
+        elif self.pipeline:  # its body is refused, and it has not begun
+            self.pipeline.popleft()
+            self._refusal = error
+        else:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+            else:
+                self._write_refusal(error)
+
+    def _write_refusal(self, error: GatewayError) -> None:
         self.transport.write(_written(error))
         if self.transport.can_write_eof():
             self.transport.write_eof()
