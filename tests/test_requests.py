@@ -174,7 +174,7 @@ async def test_good_requests_are_not_logged(client: httpx.AsyncClient) -> None:
 
 
 async def test_gone_in_mid_body(app: FastAPI, client: httpx.AsyncClient) -> None:
-    """Who goes away before all has come is answered nothing; it is counted, and no fault of ours."""
+    """Who goes away before all has come is answered nothing and counted; it is no fault of ours."""
     messages: list[Message] = [
         {"type": "http.request", "body": b"half", "more_body": True},
         {"type": "http.disconnect"},

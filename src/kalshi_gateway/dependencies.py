@@ -123,6 +123,10 @@ async def _reads(connection: HTTPConnection) -> Reads:
     return _resources(connection).reads
 
 
+async def _takes_gzip(connection: HTTPConnection) -> bool:
+    return Asked.of(connection.scope).zipped
+
+
 async def _terms(
     connection: HTTPConnection,
     max_age: Annotated[
@@ -236,6 +240,7 @@ MarketTiers = Annotated[Tiers, Depends(_tiers)]
 Metrics = Annotated[AppMetrics, Depends(_metrics)]
 Readiness = Annotated[AppReadiness, Depends(_readiness)]
 Speaker = Annotated[str | None, Depends(_speaker)]
+TakesGzip = Annotated[bool, Depends(_takes_gzip)]
 Terms = Annotated[directives.Terms, Depends(_terms)]
 Upstream = Annotated[Kalshi, Depends(_kalshi)]
 

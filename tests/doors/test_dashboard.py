@@ -1,8 +1,10 @@
 """/api/v1/kalshi: what a dashboard of 2025 asks for, and what it was told it would get."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -10,7 +12,7 @@ from fastapi import FastAPI
 from msgspec import structs
 
 from kalshi_gateway.app import create_app
-from kalshi_gateway.doors import dashboard
+from kalshi_gateway.doors import dashboard, reads
 from kalshi_gateway.doors.reads import Reads
 from kalshi_gateway.kalshi.errors import DeadlineExceeded
 from kalshi_gateway.settings import Settings
@@ -393,3 +395,39 @@ def grow_older(asking: httpx.AsyncClient, seconds: float) -> None:
     for kept in app_of(asking).state.resources.reads._kept.values():
         kept.asked_at -= seconds
         kept.as_of -= timedelta(seconds=seconds)
+
+
+# --- large answers
+
+
+async def test_compressed(asking: httpx.AsyncClient) -> None:
+    """Who takes gzip is given it, as everywhere else; the content is the same."""
+    plain = await asking.get(f"{API}/events", headers={"Accept-Encoding": "identity"})
+    zipped = [await asking.get(f"{API}/events") for _ in range(2)]
+
+    assert "content-encoding" not in plain.headers
+    assert [answer.headers["content-encoding"] for answer in zipped] == ["gzip", "gzip"]
+    assert {answer.content for answer in zipped} == {plain.content}
+    assert int(zipped[0].headers["content-length"]) < len(plain.content) / 2
+
+
+async def test_large_answers_hold_nobody_up(
+    asking: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large answer gets its whole numbers beside the loop, a small one at once."""
+    threads: list[threading.Thread] = []
+    decode = dashboard._read
+
+    def noted(body: bytes) -> dict[str, Any]:
+        threads.append(threading.current_thread())
+        return decode(body)
+
+    monkeypatch.setattr(dashboard, "_read", noted)
+    monkeypatch.setattr(reads, "LARGE", 2_000)
+
+    small = await asking.get(f"{API}/balance")
+    large = await asking.get(f"{API}/events")
+
+    assert len(small.content) < 2_000 < len(large.content)
+    here = threading.current_thread()
+    assert [thread is here for thread in threads] == [True, False]

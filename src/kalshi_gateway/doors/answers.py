@@ -13,15 +13,10 @@ from . import refusals
 from .reads import Given, Kept
 
 
-def given(answered: Given) -> Response:
-    """A body, with how old it is in the headers."""
-    return _sent(answered, answered.body, _told(answered))
-
-
-async def zipped(answered: Given) -> Response:
-    """The same for who takes gzip."""
-    if len(answered.body) < WORTH_COMPRESSING:
-        return given(answered)
+async def given(answered: Given, *, zipped: bool) -> Response:
+    """A body as this client takes it, with how old it is in the headers."""
+    if not zipped or len(answered.body) < WORTH_COMPRESSING:
+        return _sent(answered, answered.body, _told(answered))
     headers = {**_told(answered), "Content-Encoding": "gzip"}
     return _sent(answered, await answered.kept.zipped(), headers)
 

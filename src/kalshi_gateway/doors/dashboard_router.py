@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Query, Response
 
 from kalshi_gateway.auth import WrongUser
-from kalshi_gateway.dependencies import ExchangeReads, Speaker, requires
+from kalshi_gateway.dependencies import ExchangeReads, Speaker, TakesGzip, requires
 from kalshi_gateway.kalshi import errors
 
 from . import answers, dashboard, operations
@@ -32,17 +32,20 @@ router = APIRouter(
 
 @router.get("/balance")
 @router.get("/balance/")
-async def read_balance(reads: ExchangeReads, user_id: Speaker) -> Response:
+async def read_balance(reads: ExchangeReads, user_id: Speaker, zipped: TakesGzip) -> Response:
     """Money free to use, in cents."""
-    return await _own(reads, user_id, "/portfolio/balance", MINUTE)
+    answered = await _own(reads, user_id, "/portfolio/balance", MINUTE)
+    return await answers.given(answered, zipped=zipped)
 
 
 @router.get("/positions")
 @router.get("/positions/")
-async def read_positions(reads: ExchangeReads, user_id: Speaker) -> Response:
+async def read_positions(reads: ExchangeReads, user_id: Speaker, zipped: TakesGzip) -> Response:
     """What is held, by event."""
     target = f"/portfolio/positions?limit={MOST_POSITIONS}"
-    return await _own(reads, user_id, target, HALF_A_MINUTE, dashboard.positions_by_event)
+    form = dashboard.positions_by_event
+    answered = await _own(reads, user_id, target, HALF_A_MINUTE, form)
+    return await answers.given(answered, zipped=zipped)
 
 
 @router.get("/orders")
@@ -50,6 +53,7 @@ async def read_positions(reads: ExchangeReads, user_id: Speaker) -> Response:
 async def read_orders(
     reads: ExchangeReads,
     user_id: Speaker,
+    zipped: TakesGzip,
     status: OrderStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: Cursor = None,
@@ -57,13 +61,15 @@ async def read_orders(
     """What was asked for, and what became of it."""
     wanted = None if status is None else OF_ORDERS.get(status, status)
     target = _target("/portfolio/orders", limit=limit, status=wanted, cursor=cursor)
-    return await _own(reads, user_id, target, HALF_A_MINUTE)
+    answered = await _own(reads, user_id, target, HALF_A_MINUTE)
+    return await answers.given(answered, zipped=zipped)
 
 
 @router.get("/events")
 @router.get("/events/")
 async def read_events(
     reads: ExchangeReads,
+    zipped: TakesGzip,
     series_ticker: Annotated[str | None, Query(max_length=120)] = None,
     status: EventStatus = "open",
     with_nested_markets: bool = True,
@@ -79,17 +85,19 @@ async def read_events(
         with_nested_markets="true" if with_nested_markets else "false",
         cursor=cursor,
     )
-    return answers.given(await reads.public(_operation(target), target, _wish(MINUTE)))
+    answered = await reads.public(_operation(target), target, _wish(MINUTE))
+    return await answers.given(answered, zipped=zipped)
 
 
 @router.get("/markets/{ticker}")
 @router.get("/markets/{ticker}/")
-async def read_market(ticker: str, reads: ExchangeReads) -> Response:
+async def read_market(ticker: str, reads: ExchangeReads, zipped: TakesGzip) -> Response:
     """One market, of the archive too."""
     try:
-        return answers.given(await _market(reads, "/markets/{ticker}", ticker))
+        answered = await _market(reads, "/markets/{ticker}", ticker)
     except errors.NotFound:
-        return answers.given(await _market(reads, "/historical/markets/{ticker}", ticker))
+        answered = await _market(reads, "/historical/markets/{ticker}", ticker)
+    return await answers.given(answered, zipped=zipped)
 
 
 async def _market(reads: Reads, path: str, ticker: str) -> Given:
@@ -107,11 +115,11 @@ async def _own(
     target: str,
     fresh_seconds: float,
     form: Rendering = dashboard.with_twins,
-) -> Response:
+) -> Given:
     if user_id is None:
         raise WrongUser("This takes a token that is bound to a user.")
     wish = _wish(fresh_seconds, form)
-    return answers.given(await reads.private(user_id, _operation(target), target, wish))
+    return await reads.private(user_id, _operation(target), target, wish)
 
 
 def _wish(fresh_seconds: float, form: Rendering = dashboard.with_twins) -> Wish:

@@ -53,7 +53,7 @@ async def pass_on(request: Request) -> Response:
     )
     if not isinstance(answered, Given):
         return answers.refused(answered)
-    return await answers.zipped(answered) if asked.zipped else answers.given(answered)
+    return await answers.given(answered, zipped=asked.zipped)
 
 
 # Of what FastAPI adds to a route nothing is needed here, and it costs as much as the server does.

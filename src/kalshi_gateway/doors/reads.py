@@ -26,7 +26,7 @@ from .strangers import Strangers
 
 #: All answers together take no more memory than this, and none more than half of it.
 MOST_BYTES = 64 * 1024 * 1024
-#: Compressing more than this would hold up all others.
+#: Compressing more than this, or giving it another form, would hold up all others.
 LARGE = 256 * 1024
 #: What an answer takes besides its body, that compressed, and what was asked, roughly.
 OVERHEAD_BYTES = 1_000
@@ -76,12 +76,13 @@ class Kept:
     def __init__(
         self,
         reply: Reply,
+        body: bytes,
         asked_at: float,
         wish: Wish,
         changes: Changes = UNCHANGED,
     ) -> None:
         self.status = reply.status
-        self.body = wish.form(reply.body)
+        self.body = body
         self.as_of = reply.asked_at
         self.asked_at = asked_at  # monotonic
         self.fresh_seconds = wish.fresh_seconds
@@ -208,7 +209,7 @@ class Reads:
             asked_at = time.monotonic()
             call = Call(operation.path, operation.bucket, operation.answers)
             reply = await line.verbatim(call, target, headers=wish.headers)
-            fresh = Kept(reply, asked_at, wish, changes)
+            fresh = Kept(reply, await _in_form(wish, reply.body), asked_at, wish, changes)
             self._keep(key, fresh)
             return fresh
 
@@ -237,6 +238,13 @@ class Reads:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._taken_bytes -= _size(key, kept)
+
+
+async def _in_form(wish: Wish, body: bytes) -> bytes:
+    """A body in the form that is wanted; a large one is given it beside the loop."""
+    if wish.form is as_it_came or len(body) < LARGE:
+        return wish.form(body)
+    return await asyncio.to_thread(wish.form, body)
 
 
 def _will_do(kept: Kept, terms: Terms, fresh_seconds: float) -> bool:
