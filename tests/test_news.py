@@ -14,6 +14,7 @@ from kalshi_gateway import news
 from kalshi_gateway.background import beside
 from kalshi_gateway.db import Database, Driver
 from kalshi_gateway.news import HEARD, LISTENERS, NEWS, Listener, Roll
+from tests.wires import wire
 
 
 class Forgetful:
@@ -133,6 +134,18 @@ async def test_listens_again_whatever_broke_it(
             pass
 
     assert [line["event"] for line in lines] == ["changes not heard"]
+
+
+async def test_dead_connection(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose connection is gone without a word takes nothing for true, and connects anew."""
+    monkeypatch.setattr(news, "SILENCE", timedelta(milliseconds=10))
+    monkeypatch.setattr(news, "LIVES_WITHIN", timedelta(milliseconds=100))
+    monkeypatch.setattr(news, "TRY_AGAIN", timedelta(0))
+    async with wire(database_url) as way, listening(way.url) as keeps:
+        way.cut()
+
+        await keeps.until(hears=False)
+        await keeps.until(hears=True)
 
 
 async def test_one_that_goes_is_not_waited_for(database: Database, database_url: str) -> None:

@@ -16,6 +16,9 @@ from .errors import GatewayError, Malformed
 #: A statement that takes longer has gone wrong; a page takes milliseconds.
 STATEMENT_TIMEOUT_MS = 15_000
 
+#: A database that is gone cannot end a statement itself: then we do, so much later than it would.
+COMMAND_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 5
+
 #: A database that does not let us in within this time is treated as gone.
 ACQUIRE_SECONDS = 5
 
@@ -91,8 +94,13 @@ class Database:
             sqlalchemy_url(url),
             pool_size=3,
             max_overflow=5,
+            pool_timeout=ACQUIRE_SECONDS,
             pool_pre_ping=True,
-            connect_args={"server_settings": settings, "timeout": ACQUIRE_SECONDS},
+            connect_args={
+                "server_settings": settings,
+                "timeout": ACQUIRE_SECONDS,
+                "command_timeout": COMMAND_SECONDS,
+            },
         )
         pool = asyncpg.create_pool(
             driver_url(url),
@@ -100,6 +108,7 @@ class Database:
             max_size=connections,
             server_settings=settings,
             timeout=ACQUIRE_SECONDS,
+            command_timeout=COMMAND_SECONDS,
             init=_teach_search_words,
         )
         try:

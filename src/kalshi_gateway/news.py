@@ -28,6 +28,11 @@ log = structlog.get_logger(__name__)
 #: For this long a process that listens believes in what it keeps without asking.
 FRESH_FOR = timedelta(seconds=2)
 
+#: After such a silence the database is asked whether it is there, and has so long to say so:
+#: together less than `FRESH_FOR`.
+SILENCE = timedelta(milliseconds=500)
+LIVES_WITHIN = timedelta(seconds=1)
+
 TRY_AGAIN = timedelta(seconds=1)
 
 #: Those who hold the lock are looked up again this often: some may have gone.
@@ -119,9 +124,7 @@ class Listener:
             await conn.execute("SELECT pg_advisory_lock_shared($1)", LISTENERS)
             # What changed before we were listed, nobody has told us.
             self._turn(hears=True)
-            while (call := await calls.get()) is not None:
-                answer = f"{call} {conn.get_server_pid()}"
-                await conn.execute("SELECT pg_notify($1, $2)", HEARD, answer)
+            await _answer(conn, calls)
             raise ConnectionResetError
         finally:
             self._turn(hears=False)
@@ -141,6 +144,26 @@ class Listener:
                 self._keeping[topic].forget(name)
 
         return hear
+
+
+async def _answer(conn: Driver, calls: "asyncio.Queue[str | None]") -> None:
+    """Answer whenever the roll is called, for as long as the connection lives.
+
+    The machine behind it may be gone without a word: a silence is looked into.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE.total_seconds()):
+                call = await calls.get()
+        except TimeoutError:
+            await conn.execute("SELECT 1", timeout=LIVES_WITHIN.total_seconds())
+            continue
+        if call is None:
+            return
+        answer = f"{call} {conn.get_server_pid()}"
+        await conn.execute(
+            "SELECT pg_notify($1, $2)", HEARD, answer, timeout=LIVES_WITHIN.total_seconds()
+        )
 
 
 class Roll:
