@@ -120,6 +120,23 @@ def test_a_period_holds_only_its_days() -> None:
     assert pnl(a_ledger(), "day", FACTS, period=Period(last=date(2026, 7, 19))).pnl == ()
 
 
+@pytest.mark.parametrize("by", ["market", "day"])
+@pytest.mark.parametrize("first", [date(2026, 7, 21), date(2030, 1, 1)])
+def test_a_period_says_nothing_of_what_is_open(by: Grouping, first: date) -> None:
+    """What is unrealized and what the exchange says are of no period, also an empty one."""
+    totals = pnl(a_ledger(), by, FACTS, exchange={}, period=Period(first=first)).totals
+
+    assert (totals.unrealized_pnl, totals.exchange_realized_pnl, totals.difference) == (None,) * 3
+    assert totals.realized_gross is not None
+
+
+def test_nothing_traded_is_worth_nothing() -> None:
+    """Of nobody's trades all is known, and it is nothing."""
+    totals = pnl(replay([]), "market", FACTS).totals
+
+    assert totals.unrealized_pnl == totals.difference == 0
+
+
 def test_the_exchange_beside_us() -> None:
     """Its own figure and the difference, where it has told one for each market."""
     told = {"A": Decimal("0.25"), "B": Decimal(0)}

@@ -99,8 +99,6 @@ class _Part:
     unrealized: Fraction | None = None
     #: Of what is open; None when nothing is.
     source: MarkSource | None = None
-    #: All that ever was in one market, not just what happened at one time.
-    whole: bool = False
 
 
 def pnl(
@@ -121,11 +119,14 @@ def pnl(
     books = [_book_part(book, facts) for book in ledger.books.values()]
     gaps = [*ledger.gaps, *_timeless(ledger)]
     sums = [gap for gap in gaps if not gap.only_when]
-    lacking = gaps if period or by == "day" else sums
+    in_time = period is not None or by == "day"
+    lacking = gaps if in_time else sums
     return Pnl(
         by=by,
-        pnl=lines.all(entries if period or by == "day" else books, lacking),
-        totals=lines.line(None, entries, gaps) if period else lines.line(None, books, sums),
+        pnl=lines.all(entries if in_time else books, lacking, whole=not in_time),
+        totals=lines.line(None, books, sums, whole=True)
+        if period is None
+        else lines.line(None, entries, gaps, whole=False),
         complete=not lacking,
         missing_since=_earliest(lacking),
     )
@@ -209,7 +210,10 @@ def _closing(entry: Entry, facts: MarketFacts, zone: tzinfo) -> list[object]:
 
 
 class _Lines:
-    """Puts parts into lines, and says of each what is missing in it."""
+    """Puts parts into lines, and says of each what is missing in it.
+
+    Parts are `whole` where they are all that ever was in a market, not what happened at some time.
+    """
 
     def __init__(
         self, by: Grouping, facts: Facts, exchange: Mapping[str, Decimal | None], zone: tzinfo
@@ -219,20 +223,26 @@ class _Lines:
         self._exchange = exchange
         self._zone = zone
 
-    def all(self, parts: Iterable[_Part], gaps: Sequence[Gap]) -> tuple[Line, ...]:
+    def all(self, parts: Iterable[_Part], gaps: Sequence[Gap], *, whole: bool) -> tuple[Line, ...]:
         groups: dict[str | None, list[_Part]] = {}
         for part in parts:
             groups.setdefault(self._group(part.ticker, part.at), []).append(part)
         names = sorted(groups, key=lambda name: (name is None, name or ""))
         return tuple(
-            self.line(name, groups[name], [gap for gap in gaps if self._concerns(gap, name)])
+            self.line(
+                name,
+                groups[name],
+                [gap for gap in gaps if self._concerns(gap, name)],
+                whole=whole,
+            )
             for name in names
         )
 
-    def line(self, name: str | None, parts: Sequence[_Part], gaps: Sequence[Gap]) -> Line:
+    def line(
+        self, name: str | None, parts: Sequence[_Part], gaps: Sequence[Gap], *, whole: bool
+    ) -> Line:
         gross = dollars(sum((part.realized for part in parts), ZERO))
         fees = known(added(part.fees for part in parts))
-        whole = all(part.whole for part in parts)
         theirs = self._theirs(parts) if whole else None
         return Line(
             group=name,
@@ -286,7 +296,6 @@ def _book_part(book: Book, facts: Facts) -> _Part:
         fees=book.fees,
         unrealized=unrealized,
         source=source,
-        whole=True,
     )
 
 
