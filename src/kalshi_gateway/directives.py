@@ -52,13 +52,13 @@ class Terms:
         """What header and query say together; of two ages the stricter counts."""
         ages = [] if max_age_seconds is None else [max_age_seconds]
         only_if_cached = False
-        for name, argument in _directives(header or b""):
+        for name, argument in directives(header or b""):
             if name == b"no-cache":
                 anew = True
             elif name == b"only-if-cached":
                 only_if_cached = True
-            elif name == b"max-age" and argument.isdigit():  # other arguments are to be ignored
-                ages.append(_seconds(argument))
+            elif name == b"max-age":
+                ages += seconds_in(argument)
         return cls(min(ages, default=None), anew, only_if_cached)
 
     def accepts(self, as_of: datetime | None) -> bool:
@@ -101,13 +101,18 @@ def taken_apart(query: bytes, header: bytes | None) -> tuple[bytes, Terms] | Non
     return b"&".join(rest), Terms.said(header, seconds, anew=FLAGS[refresh])
 
 
-def _directives(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for name, quoted, plain in DIRECTIVE.findall(header):
-        yield name.lower(), quoted or plain
+def directives(header: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    """What a `Cache-Control` says: names in lower case, each with its argument, if it has one."""
+    for said in DIRECTIVE.finditer(header):
+        name, quoted, plain = said.groups()
+        yield name.lower(), plain if quoted is None else quoted
 
 
-def _seconds(digits: bytes) -> int:
-    return min(int(digits.lstrip(b"0")[:11] or b"0"), LONGEST_SECONDS)
+def seconds_in(argument: bytes | None) -> list[int]:
+    """The number that an argument is, if it is one; all others are to be ignored."""
+    if argument is None or not argument.isdigit():
+        return []
+    return [min(int(argument.lstrip(b"0")[:11] or b"0"), LONGEST_SECONDS)]
 
 
 def _age_seconds(as_of: datetime) -> float:

@@ -12,6 +12,7 @@ from kalshi_gateway.app import create_app
 from kalshi_gateway.doors import exchange as door
 from kalshi_gateway.doors import refusals
 from kalshi_gateway.doors.operations import OPERATIONS, Access, Operation
+from kalshi_gateway.doors.reads import ANY_AGE
 from kalshi_gateway.settings import Settings
 from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.simulator.faults import Fault
@@ -153,6 +154,52 @@ async def test_how_old_it_may_be(client: httpx.AsyncClient, exchange: Exchange) 
 
     assert [r.headers["X-Cache"] for r in (first, again, anew)] == ["MISS", "HIT", "BYPASS"]
     assert exchange.counters.requests["GET /exchange/schedule"] == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed_s"),
+    [
+        (b"max-stale", ANY_AGE),
+        (b"no-cache, Stale-If-Error", ANY_AGE),
+        (b'max-stale=30, stale-if-error = "20"', 20),
+        (b"max-stale, stale-if-error=99999999999", 2**31),
+        (b"max-stale=0", 0),
+        (b"", 0),
+        (b"max-stale=junk", 0),
+        (b"max-stale=-1", 0),
+        (b"max-stale=1e9", 0),
+        (b"max-stale=", 0),
+        (b"max-stale-x=1", 0),
+        (b"x-max-stale", 0),
+        (b'x="max-stale"', 0),
+        (b"max-stale=junk, stale-if-error=5", 5),
+    ],
+)
+def test_how_stale_it_may_be(said: bytes, allowed_s: float) -> None:
+    """Both directives count, with or without seconds; what they cannot mean is ignored."""
+    assert door.stale_seconds(said) == allowed_s
+
+
+async def test_staleness_begins_where_freshness_ends(
+    app: FastAPI, client: httpx.AsyncClient, exchange: Exchange
+) -> None:
+    """What a client lets pass is how long an answer has been stale, and not how old it is."""
+    path = f"{PREFIX}/series/fee_changes"
+    await client.get(path)
+    [kept] = app.state.resources.reads._kept.values()
+    kept.asked_at -= 60 + 20  # a minute for which it is young
+    exchange.faults.status(503)
+
+    soon, late, unasked = [
+        (await client.get(path, headers={"Cache-Control": said})).status_code
+        for said in ("stale-if-error=30", "stale-if-error=10", "no-cache")
+    ]
+    kept.asked_at += 60  # young again
+    anew = await client.get(path, headers={"Cache-Control": "no-cache"})
+    allowed = await client.get(path, headers={"Cache-Control": "no-cache, max-stale=1"})
+
+    assert (soon, late, unasked) == (200, 503, 503)
+    assert (anew.status_code, allowed.headers["X-Cache"]) == (503, "STALE")
 
 
 async def test_stale_only_where_the_client_allows_it(

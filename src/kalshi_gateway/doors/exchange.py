@@ -1,8 +1,8 @@
 """The exchange's own API: who may call which operation, and what they are given."""
 
-import re
 from typing import NamedTuple
 
+from kalshi_gateway import directives
 from kalshi_gateway.auth import Caller
 from kalshi_gateway.directives import Terms
 from kalshi_gateway.kalshi.calls import Headers
@@ -13,10 +13,8 @@ from . import refusals
 from .operations import Access, Operation
 from .reads import ANY_AGE, Given, Reads, Wish
 
-#: RFC 9111 and RFC 5861: how old an answer may be when none newer can be had.
-STALE_ALLOWED = re.compile(
-    rb"(?:\A|[\s,])(?:max-stale|stale-if-error)(?:\s*=\s*\"?(\d{1,9})\"?)?", re.IGNORECASE
-)
+#: RFC 9111 and RFC 5861: for how long an answer may have been stale when none newer can be had.
+STALE_ALLOWED = frozenset({b"max-stale", b"stale-if-error"})
 
 NO_WRITES = "this gateway passes on no writes: KALSHI_TRADING_ENABLED is false"
 MAY_NOT_TRADE = "this key or token has not the scope trade"
@@ -82,8 +80,9 @@ def refusal(operation: Operation, guest: Guest, *, trading: bool) -> Refusal | N
 
 
 def stale_seconds(header: bytes | None) -> float:
-    """How old the client lets an answer be when the exchange cannot be asked."""
-    allowed = [
-        float(seconds) if seconds else ANY_AGE for seconds in STALE_ALLOWED.findall(header or b"")
-    ]
+    """For how long the client lets an answer be stale when the exchange cannot be asked."""
+    allowed: list[float] = []
+    for name, argument in directives.directives(header or b""):
+        if name in STALE_ALLOWED:
+            allowed += [ANY_AGE] if argument is None else directives.seconds_in(argument)
     return min(allowed, default=0.0)

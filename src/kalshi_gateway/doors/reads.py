@@ -50,7 +50,7 @@ def as_it_came(body: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How old an answer may be: at all, and when none newer can be had; and in which form."""
+    """For how long an answer is young, and may be stale if none newer can be had; its form."""
 
     fresh_seconds: float
     stale_seconds: float = 0.0
@@ -216,7 +216,7 @@ class Reads:
         try:
             fresh = await self._flights.share((line, key, changes), ask)
         except KalshiError as error:
-            if kept is None or isinstance(error, Rejected) or kept.age_seconds > wish.stale_seconds:
+            if kept is None or isinstance(error, Rejected) or not _may_be_stale(kept, wish):
                 raise
             return Given(kept, "STALE")
         return Given(fresh, came_by(wish.terms, known=kept is not None))
@@ -253,6 +253,12 @@ def _will_do(kept: Kept, terms: Terms, fresh_seconds: float) -> bool:
             raise NotCached
         return False
     return terms.only_if_cached or kept.age_seconds <= fresh_seconds
+
+
+def _may_be_stale(kept: Kept, wish: Wish) -> bool:
+    """Whether it may be given where nothing newer can be had."""
+    stale_seconds = kept.age_seconds - kept.fresh_seconds
+    return wish.stale_seconds > 0 and stale_seconds <= wish.stale_seconds
 
 
 def _size(key: Key, kept: Kept) -> int:
