@@ -14,7 +14,8 @@ def _sum(column: str) -> str:
     return f"CASE WHEN sum({column}) > {MOST} THEN {MOST} ELSE sum({column}) END::bigint"
 
 
-# An event is open while any of its markets is, and settled only when all of them are.
+# An event is open while any of its markets is, and settled only when all of them are. Each event by
+# itself: of a table that is filling Postgres knows nothing, and would read all of it each time.
 _RESTATE = f"""
     UPDATE events e SET
         status = m.status,
@@ -22,8 +23,8 @@ _RESTATE = f"""
         open_interest_centicontracts = m.open_interest,
         close_time = m.close_time,
         created_time = m.created_time
-    FROM (
-        SELECT event_ticker,
+    FROM unnest($1::text[]) AS changed (event_ticker) CROSS JOIN LATERAL (
+        SELECT
             (array_agg(status ORDER BY array_position(
                 '{{open,paused,unopened,closed,settled}}', status)))[1] AS status,
             {_sum("volume_24h_centicontracts")} AS volume_24h,
@@ -31,10 +32,10 @@ _RESTATE = f"""
             max(close_time) AS close_time,
             min(created_time) AS created_time
         FROM instruments
-        WHERE event_ticker = ANY($1) AND NOT is_combo
-        GROUP BY event_ticker
+        WHERE event_ticker = changed.event_ticker AND NOT is_combo
+        HAVING count(*) > 0
     ) m
-    WHERE e.event_ticker = m.event_ticker
+    WHERE e.event_ticker = changed.event_ticker
     AND (e.status, e.volume_24h_centicontracts, e.open_interest_centicontracts,
          e.close_time, e.created_time)
         IS DISTINCT FROM (m.status, m.volume_24h, m.open_interest, m.close_time, m.created_time)
