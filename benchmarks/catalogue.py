@@ -30,6 +30,7 @@ import uvloop
 from pydantic import SecretStr
 
 from kalshi_gateway import embedded, migrate, upstream
+from kalshi_gateway.commands.serving import spare_memory
 from kalshi_gateway.db import leadership
 from kalshi_gateway.kalshi.client import Kalshi, http_client
 from kalshi_gateway.kalshi.wire import AccountLimits, BucketLimit
@@ -119,7 +120,8 @@ async def writing(url: str, kalshi: Kalshi) -> AsyncIterator[Writer]:
 
 
 async def synced(writer: Writer) -> Run:
-    """Everything walked once."""
+    """Everything walked once, as `serve` and `sync` do."""
+    spare_memory()
     started, cpu = time.perf_counter(), time.process_time()
     walked = await writer.everything()
     markets = [walk for walk in walked if walk.scope.startswith("markets:")]

@@ -27,6 +27,7 @@ from kalshi_gateway.markets.walking import Walked
 from kalshi_gateway.metrics import Metrics
 
 from .database import database_url
+from .serving import spare_memory
 
 
 class SomebodyElseSyncs(GatewayError):
@@ -50,6 +51,7 @@ async def sync(*, as_json: bool) -> bool:
         await migrations.to_head(url)
         kalshi = upstream.kalshi(found, http, Metrics())
         await upstream.Learning(kalshi, signed=found.service_key is not None).learn()
+        spare_memory()
         with _progress_bar(shown=not as_json) as progress:
             try:
                 walked = await Sync(

@@ -1,6 +1,6 @@
-"""One page of the exchange on its way into a table, and what becomes of its rows."""
+"""Pages of the exchange on their way into a table, and what becomes of their rows."""
 
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,7 +8,7 @@ import asyncpg
 
 from kalshi_gateway.db import Driver
 
-from . import vocabulary
+from . import totals, vocabulary
 from .storing import EVENTS, MARKETS, SERIES, Record, Stage
 
 #: What the driver or Postgres says of a figure or a text that no column of ours can hold.
@@ -35,6 +35,12 @@ class Kind:
         """Where a record has the words it is found by."""
         return self.stage.columns.index("search")
 
+    @property
+    def event(self) -> int | None:
+        """Where a record names its event, whose totals it changes."""
+        columns = self.stage.columns
+        return columns.index("event_ticker") if "event_ticker" in columns else None
+
 
 SERIES_KIND = Kind("/series", "series", "ticker", SERIES)
 EVENT_KIND = Kind("/events", "events", "event_ticker", EVENTS)
@@ -43,6 +49,10 @@ MARKET_KIND = Kind("/markets", "instruments", "ticker", MARKETS)
 
 async def nothing(_: Driver) -> None:
     """What most pages change elsewhere."""
+
+
+def forgotten(_: "Batch") -> None:
+    """What somebody remembers who has no memory."""
 
 
 @dataclass
@@ -65,9 +75,10 @@ class Batch:
     #: Words that need not be learnt, and those that were.
     known_words: Set[str] = frozenset()
     heard: set[str] = field(default_factory=set)
-    #: What the rows change in other tables, in the same transaction.
+    #: What new names change in other tables, in the same transaction.
     spread: Callable[[Driver], Awaitable[None]] = nothing
-    keep: Callable[[], None] = lambda: None
+    #: What its writer remembers of it; given the batch, which else would hold itself in memory.
+    remember: Callable[["Batch"], None] = forgotten
 
     @property
     def changed(self) -> int:
@@ -75,17 +86,11 @@ class Batch:
 
     async def save(self, conn: Driver) -> None:
         """Store whatever can be stored; inside the caller's transaction."""
-        if not self.records:
-            return
-        await self._store(conn, self.records)
-        for key in self.refused:
-            del self.records[key]
-        self.set_aside += len(self.refused)
-        await self.spread(conn)
-        found_by = [record[self.kind.found_by] for record in self.records.values()]
-        self.heard = vocabulary.heard(found_by, self.known_words)
-        if self.heard:
-            await vocabulary.learn(conn, self.heard)
+        await save(conn, [self])
+
+    def keep(self) -> None:
+        """It is stored for good."""
+        self.remember(self)
 
     async def _store(self, conn: Driver, records: Mapping[str, Record]) -> None:
         """Store all, or, where one of them cannot be, all but those."""
@@ -105,3 +110,43 @@ class Batch:
                 return
             for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
                 await self._store(conn, {key: records[key] for key in half})
+
+    def _take_part(self, whole: "Batch") -> None:
+        """What became of all is what became of these."""
+        self.refused = [key for key in whole.refused if key in self.records]
+        for key in self.refused:
+            del self.records[key]
+        self.set_aside += len(self.refused)
+        self.overtaken = {
+            key
+            for key, record in self.records.items()
+            if key in whole.overtaken or whole.records[key] is not record
+        }
+        self.heard = whole.heard
+
+
+async def save(conn: Driver, pages: Sequence[Batch]) -> None:
+    """Store what can be stored of these, of one kind, the oldest first, as if they were one page.
+
+    Inside the caller's transaction.
+    """
+    whole = Batch(pages[0].kind, pages[0].as_of, known_words=pages[0].known_words)
+    for page in pages:
+        whole.records |= page.records
+        whole.unheard_of |= page.unheard_of
+    if not whole.records:
+        return
+    await whole._store(conn, whole.records)
+    for key in whole.refused:
+        del whole.records[key]
+    whole.heard = vocabulary.heard(
+        [record[whole.kind.found_by] for record in whole.records.values()], whole.known_words
+    )
+    if whole.heard:
+        await vocabulary.learn(conn, whole.heard)
+    for page in pages:
+        page._take_part(whole)
+        await page.spread(conn)
+    if whole.kind.event is not None:
+        events = {record[whole.kind.event] for record in whole.records.values()}
+        await totals.restate(conn, events)

@@ -13,7 +13,7 @@ from kalshi_gateway.kalshi.drift import Drift
 from kalshi_gateway.kalshi.reading import Shape, read
 
 from . import family as families
-from . import storing, totals
+from . import storing
 from .batch import EVENT_KIND, MARKET_KIND, SERIES_KIND, Batch
 from .family import Event, Series
 from .market import Family
@@ -141,13 +141,13 @@ class Catalogue:
             )
             moved.extend(row["event_ticker"] for row in found)
 
-        def keep() -> None:
+        def remember(batch: Batch) -> None:
             for ticker in self._kept(batch, self._series_digests, digests):
                 self._series[ticker] = fresh[ticker]
             _forget(self._event_digests, moved)
             self.wanted_events.renew(moved)
 
-        batch.spread, batch.keep = spread, keep
+        batch.spread, batch.remember = spread, remember
         return batch
 
     async def events(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:
@@ -176,15 +176,14 @@ class Catalogue:
                 renamed,
             )
             outdated.extend(row["ticker"] for row in found)
-            await totals.restate(conn, batch.records)
 
-        def keep() -> None:
+        def remember(batch: Batch) -> None:
             kept = self._kept(batch, self._event_digests, digests)
             self._families.update({ticker: fresh[ticker] for ticker in kept})
             self.wanted_events.drop(kept)
             self.read_again(outdated)
 
-        batch.spread, batch.keep = spread, keep
+        batch.spread, batch.remember = spread, remember
         return batch
 
     async def markets(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:
@@ -205,10 +204,7 @@ class Catalogue:
             if len(batch.records) % ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
 
-        async def spread(conn: Driver) -> None:
-            await totals.restate(conn, {r[EVENT_TICKER] for r in batch.records.values()})
-
-        def keep() -> None:
+        def remember(batch: Batch) -> None:
             kept = self._kept(batch, self._digests, digests)
             settled = {t for t in kept if batch.records[t][STATUS] == "settled"}
             self._settled = (self._settled | settled) - (set(kept) - settled)
@@ -221,7 +217,7 @@ class Catalogue:
                 records = batch.records
                 self.read_again(t for t in kept if records[t][EVENT_TICKER] in renamed)
 
-        batch.spread, batch.keep = spread, keep
+        batch.remember = remember
         return batch
 
     async def _new(
@@ -234,7 +230,7 @@ class Catalogue:
         """The rows that say something we do not know, with digests; all with a name are seen."""
         new = []
         for number, raw in enumerate(rows):
-            if number % 512 == 511:
+            if number % 64 == 63:
                 await asyncio.sleep(0)
             digest = storing.digest(raw)
             try:

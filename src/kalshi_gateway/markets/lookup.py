@@ -20,7 +20,7 @@ from kalshi_gateway.kalshi.errors import KalshiError
 from kalshi_gateway.kalshi.flights import Flights
 from kalshi_gateway.kalshi.reading import read
 
-from . import repository, storing, totals
+from . import repository, storing
 from .batch import EVENT_KIND, MARKET_KIND, SERIES_KIND, Batch
 from .catalogue import NO_FAMILY
 from .family import (
@@ -211,7 +211,6 @@ class Lookup:
             if await _confirmed(conn, market, {row.ticker: row_digest}):
                 return
             await market.save(conn)
-            await totals.restate(conn, [row.event_ticker])
         _check_kept(market)
 
     async def _fetch_event(self, event_ticker: str) -> None:
@@ -252,7 +251,6 @@ class Lookup:
             else:
                 await itself.save(conn)
             await markets.save(conn)
-            await totals.restate(conn, [event.event_ticker])
         _check_kept(itself)
         return family
 

@@ -1,6 +1,7 @@
 """One walk through pages of the exchange: resumed where it stopped, complete only at its end."""
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ from kalshi_gateway.kalshi.client import Page
 from kalshi_gateway.kalshi.errors import KalshiError
 
 from . import walks
-from .batch import Batch
+from .batch import Batch, save
 
 log = structlog.get_logger(__name__)
 
-#: Pages of one walk that may wait to be stored while the next one is read.
-WAITING_PAGES = 3
+#: So many pages are stored at once, if they wait: what is stored costs a dozen turns of the loop.
+PAGES_AT_ONCE = 4
+#: Those that are being stored, and as many that wait.
+MOST_READY = 2 * PAGES_AT_ONCE
 #: A cursor older than this may have been forgotten by the exchange: start over.
 RESUMABLE_FOR = timedelta(minutes=30)
 
@@ -59,6 +62,23 @@ class Walked:
     failure: str | None = None
 
 
+@dataclass(eq=False)
+class _Ready:
+    """A page on its way into the tables."""
+
+    scope: Scope
+    page: Page
+    batch: Batch
+    walked: Walked
+
+    @property
+    def step(self) -> walks.Step:
+        """How far its walk has come with it."""
+        return walks.Step(
+            self.scope.name, self.page.cursor, len(self.page.rows), self.batch.set_aside
+        )
+
+
 class Astray(Exception):
     """The exchange sent a cursor that is none, or one or a page that this walk has had before."""
 
@@ -73,6 +93,8 @@ class Walker:
         self._writing = writing
         #: One page is read at a time: whoever stores gets a turn after each few rows of one.
         self._reading = asyncio.Lock()
+        self._ready: list[_Ready] = []
+        self._room = asyncio.Semaphore(MOST_READY)
         self._progress = progress
 
     async def walk(self, scope: Scope) -> Walked:
@@ -115,7 +137,7 @@ class Walker:
         """Several pages at a time are on their way: one asked for, one read, some being stored."""
         been: set[str] = set() if cursor is None else {cursor}
         coming = asyncio.ensure_future(scope.fetch(cursor))
-        storing: deque[asyncio.Future[None]] = deque()
+        storing: deque[asyncio.Task[None]] = deque()
         try:
             while True:
                 page = await coming
@@ -133,12 +155,10 @@ class Walker:
                 if page.cursor is not None and batch.seen and walked.seen.issuperset(batch.seen):
                     raise Astray("the exchange began again at an earlier page")
                 walked.seen.update(batch.seen)
-                while len(storing) >= WAITING_PAGES:
-                    await storing.popleft()
-                before = storing[-1] if storing else None
-                storing.append(
-                    asyncio.ensure_future(self._store(scope, page, batch, walked, before))
-                )
+                await self._room.acquire()
+                storing.append(self._put(_Ready(scope, page, batch, walked)))
+                while storing[0].done():
+                    storing.popleft().result()
                 if page.cursor is None:
                     await storing[-1]
                     return
@@ -148,24 +168,31 @@ class Walker:
             # the lost connection that whoever comes next will meet.
             await asyncio.gather(coming, *storing, return_exceptions=True)
 
-    async def _store(
-        self,
-        scope: Scope,
-        page: Page,
-        batch: Batch,
-        walked: Walked,
-        before: asyncio.Future[None] | None,
-    ) -> None:
-        if before is not None:
-            await before  # raises if that page was not stored: this one must not be, either
-        async with self._writing, self._conn.transaction():
-            await batch.save(self._conn)
-            await walks.advance(
-                self._conn, scope.name, page.cursor, len(page.rows), batch.set_aside
-            )
-        batch.keep()
-        walked.pages += 1
-        walked.rows += len(page.rows)
-        walked.changed += batch.changed
-        if self._progress is not None:
-            self._progress(scope.name, walked.pages, walked.rows)
+    def _put(self, ready: _Ready) -> asyncio.Task[None]:
+        """Have a page stored when its turn comes; whoever puts it has made room for it."""
+        self._ready.append(ready)
+        task = asyncio.create_task(self._store(ready))
+        task.add_done_callback(lambda _: self._room.release())
+        return task
+
+    async def _store(self, ready: _Ready) -> None:
+        """Store a page, and with it what waits behind it, unless it was stored like that itself."""
+        async with self._writing:
+            if ready not in self._ready:
+                return
+            # Where this fails they stay: nothing may be stored before what comes before it.
+            waiting = self._ready[:PAGES_AT_ONCE]
+            kind = waiting[0].batch.kind
+            at_once = list(itertools.takewhile(lambda each: each.batch.kind is kind, waiting))
+            by_age = sorted(at_once, key=lambda each: each.page.asked_at)
+            async with self._conn.transaction():
+                await save(self._conn, [each.batch for each in by_age])
+                await walks.advance(self._conn, [each.step for each in by_age])
+            del self._ready[: len(at_once)]
+        for each in by_age:
+            each.batch.keep()
+            each.walked.pages += 1
+            each.walked.rows += len(each.page.rows)
+            each.walked.changed += each.batch.changed
+            if self._progress is not None:
+                self._progress(each.scope.name, each.walked.pages, each.walked.rows)

@@ -1,8 +1,9 @@
 """The `catalogue_walks` table: how far each walk has come, and when it last reached its end."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from kalshi_gateway.db import Driver
 
@@ -21,6 +22,15 @@ class Walk:
     left_out: int
     complete_as_of: datetime | None
     failure: str | None
+
+
+class Step(NamedTuple):
+    """One more page of a walk; without a cursor it was the last one."""
+
+    scope: str
+    cursor: str | None
+    rows: int
+    set_aside: int
 
 
 async def find(conn: Driver, scope: str) -> Walk | None:
@@ -47,18 +57,15 @@ async def begin(conn: Driver, scope: str, began_at: datetime) -> Walk:
     return Walk(**row)
 
 
-async def advance(conn: Driver, scope: str, cursor: str | None, rows: int, set_aside: int) -> None:
-    """One more page is stored; without a cursor it was the last one."""
-    await conn.execute(
+async def advance(conn: Driver, steps: Iterable[Step]) -> None:
+    """These pages are stored, too, in their order."""
+    await conn.executemany(
         "UPDATE catalogue_walks SET cursor = $2::text, pages = pages + 1, rows = rows + $3,"
         " set_aside = set_aside + $4, failure = NULL,"
         " left_out = CASE WHEN $2::text IS NULL THEN set_aside + $4 ELSE left_out END,"
         " complete_as_of = CASE WHEN $2::text IS NULL THEN began_at ELSE complete_as_of END"
         " WHERE scope = $1",
-        scope,
-        cursor,
-        rows,
-        set_aside,
+        steps,
     )
 
 
