@@ -251,6 +251,7 @@ def opened(
                 lines,
                 kalshi,
                 lookup,
+                progress,
                 Roll(database),
                 settings.account_refresh_every,
             )

@@ -1,6 +1,6 @@
 """What the catalogue knows of the markets that somebody has traded in."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,8 +9,12 @@ from uuid import UUID
 import msgspec
 
 from kalshi_gateway.db import Driver
+from kalshi_gateway.markets.market import Status
 
 from .marks import MarketFacts
+
+#: States in which a market's prices move.
+PRICED: Sequence[Status] = ("open", "paused")
 
 
 class _Body(msgspec.Struct):
@@ -34,20 +38,31 @@ class Known:
 
     markets: dict[str, MarketFacts] = field(default_factory=dict)
     settled: dict[str, Decimal] = field(default_factory=dict)
+    #: When the prices of those that trade were read: by themselves, or by walks at the latest.
+    read_at: dict[str, datetime] = field(default_factory=dict)
+
+    def oldest_price(self, tickers: Iterable[str]) -> datetime | None:
+        """Since when the prices of these markets may be others, as far as they still move."""
+        return min((self.read_at[t] for t in tickers if t in self.read_at), default=None)
 
 
 _decoder = msgspec.json.Decoder(_Body)
 
 
-async def of(conn: Driver, tickers: Collection[str]) -> Known:
-    """What is known of these markets; of those the catalogue does not have, nothing."""
+async def of(conn: Driver, tickers: Collection[str], *, walked_at: datetime | None = None) -> Known:
+    """What is known of these markets; of those the catalogue does not have, nothing.
+
+    `walked_at` is when all that trade were last seen, whose rows change only if they do; combos
+    are in no walk.
+    """
     if not tickers:
         return Known()
     rows = await conn.fetch(
-        "SELECT ticker, body FROM instruments WHERE ticker = ANY($1)", list(tickers)
+        "SELECT ticker, body, status, is_combo, as_of FROM instruments WHERE ticker = ANY($1)",
+        list(tickers),
     )
     known = Known()
-    for ticker, text in rows:
+    for ticker, text, status, is_combo, as_of in rows:
         body = _decoder.decode(text)
         known.markets[ticker] = MarketFacts(
             event_ticker=body.event_ticker,
@@ -59,6 +74,8 @@ async def of(conn: Driver, tickers: Collection[str]) -> Known:
             yes_ask=body.yes_ask,
             last_price=body.last_price,
         )
+        if status in PRICED:
+            known.read_at[ticker] = as_of if is_combo else max(as_of, walked_at or as_of)
         if body.status == "settled" and body.settlement_value is not None:
             known.settled[ticker] = body.settlement_value
     return known

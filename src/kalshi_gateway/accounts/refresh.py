@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,17 +15,19 @@ from kalshi_gateway.credentials.vault import Vault
 from kalshi_gateway.db import Database, DatabaseUnavailable, Driver
 from kalshi_gateway.directives import NO_TERMS, Terms
 from kalshi_gateway.errors import GatewayError, Unavailable
-from kalshi_gateway.freshness import Kept
+from kalshi_gateway.freshness import Kept, Standing
 from kalshi_gateway.kalshi.budget import Lane
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.errors import DeadlineExceeded, KalshiError
 from kalshi_gateway.kalshi.signing import Signer
 from kalshi_gateway.kalshi.wire import HistoricalCutoff
 from kalshi_gateway.markets.lookup import Lookup, MarketNotFound
+from kalshi_gateway.markets.standing import Progress
 from kalshi_gateway.news import Roll
 from kalshi_gateway.units import to_json
 
 from . import facts, fetching, pace, repository, storing, valuing
+from .account import Account
 from .clients import Line, Lines
 from .fetching import Known, Member
 from .outage import Outage
@@ -83,6 +85,7 @@ class Refresher:
         lines: Lines,
         kalshi: Kalshi,
         lookup: Lookup,
+        progress: Progress,
         roll: Roll,
         every: timedelta,
     ) -> None:
@@ -94,6 +97,7 @@ class Refresher:
         self._lines = lines
         self._kalshi = kalshi
         self._lookup = lookup
+        self._progress = progress
         self._roll = roll
         self._flights: dict[str, asyncio.Task[Cached]] = {}
         self.under_way: set[asyncio.Task[Cached]] = set()
@@ -271,7 +275,9 @@ class Refresher:
         await self._look_up(ledger_id, member.harvest.tickers)
         as_of = began_at - self._behind(turn, began_at, current_at)
         epoch = turn.cached.epoch if caught_up else turn.cached.known_epoch
-        await self._save(turn, ledger_id, member, stand, as_of, epoch)
+        # Before the transaction: whoever holds a connection must not wait for another.
+        walked = await self._progress.markets(facts.PRICED)
+        await self._save(turn, ledger_id, member, stand, as_of, epoch, walked)
         return await self._found(turn.user_id)
 
     async def _found(self, user_id: str) -> Cached:
@@ -387,7 +393,14 @@ class Refresher:
         return asked_at is not None and time.monotonic() - asked_at < GONE_FOR.total_seconds()
 
     async def _save(
-        self, turn: Turn, ledger_id: UUID, member: Member, stand: Stand, as_of: datetime, epoch: int
+        self,
+        turn: Turn,
+        ledger_id: UUID,
+        member: Member,
+        stand: Stand,
+        as_of: datetime,
+        epoch: int,
+        walked: Standing,
     ) -> None:
         """Everything that was read, in one transaction: all of it is there, or nothing."""
         harvest, warnings = member.harvest, _warnings(member)
@@ -398,7 +411,7 @@ class Refresher:
             if member.member_id is not None and not member.withheld:
                 await repository.name_member(conn, ledger_id, member.member_id)
             tickers = {placed.row.ticker for placed in stand.positions}
-            known = await facts.of(conn, tickers)
+            known = await facts.of(conn, tickers, walked_at=walked.as_of)
             books = await (await valuing.recorded(conn, ledger_id, tickers)).replayed()
             account = valuing.account_of(turn.user_id, stand, books, known.markets)
             await storing.snapshot(
@@ -409,7 +422,7 @@ class Refresher:
                 rows=stand.to_text(),
                 as_of=as_of,
                 complete=not warnings,
-                warnings=warnings,
+                warnings=(*warnings, *_old_prices(account, known, walked)),
                 known_epoch=epoch,
             )
             due_in = await self._due_in(conn, turn.user_id)
@@ -456,6 +469,15 @@ class Refresher:
                 await repository.let_go(conn, user_id, claim)
         except DatabaseUnavailable:
             log.warning("failed refresh not noted", user=user_id)
+
+
+def _old_prices(account: Account, known: facts.Known, walked: Standing) -> tuple[str, ...]:
+    """That marks are older than the prices in a list of markets would be without being stale."""
+    marked = [held.ticker for held in account.positions if held.mark_price is not None]
+    oldest = known.oldest_price(marked)
+    if oldest is None or not replace(walked, as_of=oldest).meta().stale:
+        return ()
+    return (f"marks are of prices that were read at {oldest:%Y-%m-%dT%H:%M:%SZ}",)
 
 
 def _warnings(member: Member) -> tuple[str, ...]:
