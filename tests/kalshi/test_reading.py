@@ -240,12 +240,17 @@ def test_fields_long_gone_are_mentioned_once() -> None:
     assert (gone.field, gone.kind, gone.count) == ("liquidity_dollars", "unknown", 1)
 
 
+ODD = ("NaN", "sNaN", "Infinity", "-inf", "1e400")
+
+
 def test_a_book_with_a_hole_is_no_book() -> None:
-    """A level that cannot be read makes the book unusable, not smaller."""
+    """A level that cannot be read, or is beyond all measure, makes the book unusable."""
     good: dict[str, Any] = {"yes_dollars": [["0.1", "2"]], "no_dollars": []}
     bad: list[dict[str, Any]] = [
         {**good, "no_dollars": [["0.1", "2"], ["?", "3"]]},
         {**good, "no_dollars": None},
+        *({**good, "no_dollars": [[odd, "3"], ["0.1", "2"]]} for odd in ODD),
+        *({**good, "yes_dollars": [["0.1", odd], ["0.2", "2"]]} for odd in ODD),
         {"yes_dollars": []},
     ]
 
@@ -256,7 +261,7 @@ def test_a_book_with_a_hole_is_no_book() -> None:
 
     assert read[0] is not None
     assert read[0].yes_dollars == ((Decimal("0.1"), Decimal(2)),)
-    assert read[1:] == [None, None, None]
+    assert read[1:] == [None] * len(bad)
 
 
 def test_books_are_put_in_order() -> None:

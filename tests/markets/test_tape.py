@@ -77,6 +77,15 @@ async def test_book_in_disorder(client: Client, upstream: Upstream) -> None:
     assert [price for price, _ in book["asks"]] == ["0.8100", "0.8200", "0.9900"]
 
 
+async def test_book_with_a_level_that_is_none(client: Client, upstream: Upstream) -> None:
+    """A level that is no number makes the whole book unusable, and that is what is said."""
+    upstream.answers[BOOK] = a_book([["NaN", "1.00"], ["0.1000", "2.00"]], [])
+
+    response = await client.get(f"/kalshi/markets/{TICKER}/orderbook")
+
+    assert (response.status_code, response.json()["code"]) == (502, "upstream_nonsense")
+
+
 async def test_one_sided_book(client: Client, upstream: Upstream) -> None:
     """A side on which nobody waits is empty."""
     upstream.answers[BOOK] = a_book([], [["0.1900", "1.00"]])

@@ -1,6 +1,6 @@
 """Reads the exchange's rows leniently: what differs is counted, what can be used is used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -44,11 +44,16 @@ class Shape(msgspec.Struct, frozen=True):
 
     def check(self) -> None:
         """Refuse figures that are none; shapes inside others do this as they are made."""
-        if not _plain(_figures_of(type(self))(self)):
-            raise ValueError("a figure beyond all measure")
+        refuse_unplain(_figures_of(type(self))(self))
 
 
 S = TypeVar("S", bound=Shape)
+
+
+def refuse_unplain(figures: Sequence[Decimal | None]) -> None:
+    """Refuse figures of which one is none."""
+    if not _plain(figures):
+        raise ValueError("a figure beyond all measure")
 
 
 def read(kind: type[S], raw: bytes | msgspec.Raw, *, endpoint: str, drift: Drift) -> S | None:
@@ -195,7 +200,7 @@ def _figures_of(kind: type[Shape]) -> Callable[[Shape], tuple[Decimal | None, ..
     return lambda value: tuple(getattr(value, name) for name in names)
 
 
-def _plain(figures: tuple[Decimal | None, ...]) -> bool:
+def _plain(figures: Sequence[Decimal | None]) -> bool:
     """Whether all are finite, and short enough to be written out.
 
     Their sum tells at a third of the price of asking each: it is as odd as the oddest of them.
@@ -324,11 +329,14 @@ def _converted(wanted: Any, value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if bare is int and value == value.to_integral_value() else None
     try:
-        return msgspec.convert(value, wanted, strict=False)
+        converted = msgspec.convert(value, wanted, strict=False)
     except _UNREADABLE:
         return None
+    return None if _is_unplain(converted) else converted
 
 
 def _is_unplain(value: object) -> bool:
+    if isinstance(value, tuple):  # such as the levels of a book
+        return any(map(_is_unplain, value))
     # Stricter than for a sum of many, which must stay within the bounds when each of them does.
     return isinstance(value, Decimal) and not (_plain((value,)) and abs(value) < _HUGE)

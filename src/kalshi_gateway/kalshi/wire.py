@@ -7,11 +7,12 @@ aware; anything the exchange leaves out or garbles is None.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from .reading import Shape, Unit
+from .reading import Shape, Unit, refuse_unplain
 from .reading import read as read
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -240,6 +241,9 @@ class OrderbookFp(Shape, frozen=True, kw_only=True):
 
     yes_dollars: tuple[Level, ...]
     no_dollars: tuple[Level, ...]
+
+    def __post_init__(self) -> None:
+        refuse_unplain([*chain(*self.yes_dollars, *self.no_dollars)])
 
     def in_order(self) -> "OrderbookFp":
         """The same with each side ascending, as the exchange means to send it."""
