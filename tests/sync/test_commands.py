@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -15,13 +16,15 @@ from typing import Any
 import httpx
 import pytest
 
-from kalshi_gateway.db import leadership
+from kalshi_gateway.db import Database, leadership
 from kalshi_gateway.kalshi.signing import ApiKey
 from kalshi_gateway.markets.sync import JOB
 from kalshi_gateway.simulator.exchange import Exchange
+from tests import postgres
 
 from .outages import ROOT, eventually, listening
 
+WHOLE_SECONDS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 NOWHERE = "http://127.0.0.1:1/trade-api/v2"
 
 
@@ -108,6 +111,7 @@ async def test_sync_walks_everything_and_tells_what_it_did(
     assert walks["markets:open"]["rows"] == len(exchange.catalogue.created["open", 0])
     assert walks["markets:open"]["changed"] == walks["markets:open"]["rows"]
     assert [walk["changed"] for walk in again.said["walks"]] == [0] * len(walks)
+    assert all(re.fullmatch(WHOLE_SECONDS, walk["began_at"]) for walk in walks.values())
     assert stranger.status_code == 401
     assert status["complete"] is True
     assert {
@@ -179,6 +183,45 @@ async def test_doctor_finds_nothing_wrong_where_nothing_is(
     assert "basic" in findings["key: tier"]["found"]
     for line in lines_of(key["KALSHI_API_SECRET_FILE"]):
         assert line not in healthy.out + healthy.err
+
+
+async def test_doctor_is_content_with_a_fresh_database(
+    cluster: postgres.Cluster, exchange: Exchange, tmp_path: Path
+) -> None:
+    """No schema yet is nothing wrong, and is told: the next command makes it."""
+    async with cluster.empty_database() as url, listening(exchange) as exchange_url:
+        fresh = await Shell(url, tmp_path).run("doctor", "--json", KALSHI_BASE_URL=exchange_url)
+
+    (schema,) = [finding for finding in fresh.said["findings"] if finding["what"] == "schema"]
+    assert fresh.code == 0, fresh.out
+    assert (schema["level"], schema["ok"]) == ("ok", True)
+    assert "none yet" in schema["found"]
+
+
+@pytest.mark.parametrize(
+    ("revision", "level", "advice", "code"),
+    [("0001", "warning", "migrate", 0), ("9999", "failure", "newer gateway", 1)],
+)
+async def test_doctor_tells_an_old_schema_from_a_new_one(
+    shell: Shell,
+    database: Database,
+    exchange: Exchange,
+    revision: str,
+    level: str,
+    advice: str,
+    code: int,
+) -> None:
+    """An older one is brought up by whatever starts; on a newer one nothing would start."""
+    async with database.driver() as conn:
+        await conn.execute("UPDATE alembic_version SET version_num = $1", revision)
+
+    async with listening(exchange) as url:
+        looked = await shell.run("doctor", "--json", KALSHI_BASE_URL=url)
+
+    (schema,) = [finding for finding in looked.said["findings"] if finding["what"] == "schema"]
+    assert (looked.code, schema["level"]) == (code, level)
+    assert f"at {revision}" in schema["found"]
+    assert advice in schema["advice"]
 
 
 def lines_of(path: str) -> list[str]:

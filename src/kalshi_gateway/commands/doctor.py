@@ -70,16 +70,26 @@ async def _database(found: Settings) -> AsyncIterator[Finding]:
                 version = await conn.fetchval("SHOW server_version")
             yield _fine("database", f"PostgreSQL {version} ({kind})")
             current, newest = await migrate.revisions(url)
-            schema = f"at {current}, newest is {newest}"
+            yield _schema(current, newest)
             if current == newest:
-                yield _fine("schema", schema)
                 async for finding in _stored_keys(found, url):
                     yield finding
-            else:
-                yield _fails("schema", schema, "run `kalshi-gateway migrate`")
     except (GatewayError, embedded.EmbeddedUnavailable) as error:
         advice = "is the server up, and are name and password right?"
         yield _fails("database", str(error), advice)
+
+
+def _schema(current: str | None, newest: str | None) -> Finding:
+    """How far the schema is; whatever starts here brings an older one to its newest form."""
+    if current is None:
+        return _fine("schema", "none yet: the next command makes it")
+    found = f"at {current}, newest is {newest}"
+    if current == newest:
+        return _fine("schema", found)
+    if current in migrate.known():
+        advice = "`serve` brings it up when it starts; or run `kalshi-gateway migrate`"
+        return Finding(what="schema", level=Level.WARNING, found=found, advice=advice)
+    return _fails("schema", found, "a newer gateway made it; start that one")
 
 
 async def _exchange(found: Settings) -> AsyncIterator[Finding]:
