@@ -25,6 +25,7 @@ from kalshi_gateway.kalshi.client import http_client
 from kalshi_gateway.markets.sync import NotLeading, Sync
 from kalshi_gateway.markets.walking import Walked
 from kalshi_gateway.metrics import Metrics
+from kalshi_gateway.units import moment, to_json
 
 from .database import database_url
 from .serving import spare_memory
@@ -116,10 +117,10 @@ def _progress_bar(*, shown: bool) -> Iterator[_Bars | None]:
 def _tell(walked: list[Walked], *, as_json: bool) -> None:
     if as_json:
         rows = [
-            {**asdict(walk), "seen": len(walk.seen), "began_at": str(walk.began_at)}
+            {**asdict(walk), "seen": len(walk.seen), "began_at": moment(walk.began_at)}
             for walk in walked
         ]
-        sys.stdout.write(json.dumps({"walks": rows}) + "\n")
+        sys.stdout.write(to_json({"walks": rows}).decode() + "\n")
         return
     console = Console()
     for walk in walked:
