@@ -26,6 +26,7 @@ from kalshi_gateway.freshness import Meta
 from kalshi_gateway.markets.market import Market
 from kalshi_gateway.metrics import Metrics
 from kalshi_gateway.settings import SECRETS, Settings
+from kalshi_gateway.simulator.__main__ import options_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src/kalshi_gateway"
@@ -190,10 +191,21 @@ def test_commands_exist(page: Path, command: TyperGroup) -> None:
         while isinstance(found, TyperGroup) and words and not words[0].startswith("-"):
             found = found.commands.get(words.pop(0))
         options = {name for p in found.params for name in p.opts} if found else set()
+        if found is command.commands["simulator"]:
+            options = _options_of_the_simulator()
         if found is None or not {word for word in words if word.startswith("--")} <= options:
             wrong.append(line)
 
     assert wrong == []
+
+
+def test_every_option_of_the_simulator_is_described() -> None:
+    """Each option is in the table of the simulator's own page."""
+    page = (ROOT / "docs/simulator.md").read_text()
+
+    described = re.findall(r"(?:\| |, )`(--[\w-]+)", page)
+
+    assert set(described) == _options_of_the_simulator() - {"--help"}
 
 
 def test_every_command_is_described(command: TyperGroup) -> None:
@@ -387,6 +399,11 @@ def _described_routes() -> Iterator[tuple[Route, str]]:
     pattern = r"^### `([A-Z]+) (/[^`]*)`\n(.*?)(?=^##|\Z)"
     for method, path, text in re.findall(pattern, API.read_text(), re.DOTALL | re.MULTILINE):
         yield Route(method, path), text
+
+
+def _options_of_the_simulator() -> set[str]:
+    """It reads its own, from either command."""
+    return set(re.findall(r"--[a-z][\w-]*", options_parser().format_help()))
 
 
 def _problems() -> Iterator[type[GatewayError]]:

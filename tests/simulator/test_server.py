@@ -97,19 +97,24 @@ async def test_a_server_that_stops_lets_hanging_callers_go(exchange: Exchange) -
         await serving
 
 
-async def test_the_command_serves_until_it_is_stopped() -> None:
-    """It says what it has and where it listens."""
+COMMANDS = [("kalshi_gateway.simulator",), ("kalshi_gateway", "simulator")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_the_command_serves_until_it_is_stopped(command: tuple[str, ...]) -> None:
+    """It says what it has and where it listens; the gateway's command is the same one."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "kalshi_gateway.simulator",
-        *("--port", "0", "--markets", "50", "--seed", "3"),
+        *command,
+        *("--host", "127.0.0.1", "--port", "0", "--markets", "50", "--seed", "3"),
+        *("--members", "2", "--no-limits"),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
         assert process.stdout is not None
         said = (await process.stdout.readline() + await process.stdout.readline()).decode()
-        assert re.search(r"\d+ series, \d+ events, 52 markets\n", said)
+        assert re.search(r"\d+ series, \d+ events, 52 markets, 2 members\n", said)
         url = re.search(r"http://127\.0\.0\.1:\d+(?=/trade-api/v2\n)", said)
         assert url is not None
         async with httpx.AsyncClient(base_url=url.group()) as client:
@@ -129,3 +134,39 @@ async def test_the_command_serves_until_it_is_stopped() -> None:
         process.terminate()
         await process.wait()
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (["--help"], 0, "--no-limits"),
+        (["--markets", "few"], 2, "invalid int value"),
+        (["--markets", "-1"], 2, "at least one"),
+        (["--recordings", "nowhere"], 2, "no recordings in nowhere"),
+        (["--host", "192.0.2.1", "--port", "0"], 1, "cannot listen"),
+    ],
+)
+async def test_both_commands_tell_what_is_wrong(options: list[str], code: int, told: str) -> None:
+    """In the same words: done is 0, failed 1, misused 2, and there is no traceback."""
+    ended = []
+    for command in COMMANDS:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *command,
+            *options,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            async with asyncio.timeout(60):
+                said, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        ended.append((process.returncode, said.decode()))
+
+    assert ended[0] == ended[1]
+    assert ended[0][0] == code
+    assert told in ended[0][1]
+    assert "Traceback" not in ended[0][1]

@@ -80,19 +80,15 @@ def demo(
     _run(demonstration.demo(port, exchange_port, data_dir, recordings, markets))
 
 
-@cli.command()
-def simulator(
-    port: Annotated[int, typer.Option(help="The port to listen on, on loopback.")] = 8001,
-    recordings: Annotated[
-        Path | None, typer.Option(help="Serve these recorded payloads instead.")
-    ] = None,
-    markets: Annotated[int, typer.Option(help="How many markets to make up.", min=10)] = 2_000,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same markets.")] = 1,
-) -> None:
-    """Run only the simulated exchange."""
-    from . import demonstration
+@cli.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def simulator(context: typer.Context) -> None:
+    """Run only the simulated exchange; its own `--help` tells its options."""
+    from kalshi_gateway.simulator.__main__ import main as run_exchange
 
-    _run(demonstration.simulator(port, recordings, markets, seed))
+    raise typer.Exit(run_exchange(context.args))
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""`demo` and `simulator`: the exchange that is simulated, alone or with everything before it."""
+"""`demo`: the simulated exchange, with everything before it."""
 
 import asyncio
 import sys
@@ -42,7 +42,7 @@ async def demo(
     logs.configure("console", "error")
     check_port(LOOPBACK, port)
     check_port(LOOPBACK, exchange_port)
-    exchange = await asyncio.to_thread(_exchange, recordings, markets, 1)
+    exchange = await asyncio.to_thread(_exchange, recordings, markets)
     key_id, pem = exchange.keys.issue(member=default_member(exchange))
     with _folder(data_dir) as folder:
         settings = Settings.model_construct(
@@ -64,17 +64,10 @@ async def demo(
                 await gateway.serve_until_told()
 
 
-async def simulator(port: int, recordings: Path | None, markets: int, seed: int) -> None:
-    """Only the exchange."""
-    check_port(LOOPBACK, port)
-    exchange = await asyncio.to_thread(_exchange, recordings, markets, seed)
-    await serve_exchange(exchange, LOOPBACK, port, _say)
-
-
-def _exchange(recordings: Path | None, markets: int, seed: int) -> Exchange:
+def _exchange(recordings: Path | None, markets: int) -> Exchange:
     if recordings is not None:
         return Exchange.recorded(recordings)
-    return Exchange.generated(markets, seed=seed)
+    return Exchange.generated(markets)
 
 
 def default_member(exchange: Exchange) -> Member:
@@ -159,9 +152,4 @@ def _tell_what_was_recorded(exchange: Exchange) -> None:
     sys.stdout.write(f"\nRecorded and served: {served}\nSet aside:\n")
     for reason, count in reasons.most_common():
         sys.stdout.write(f"  {count:>4} {reason}\n")
-    sys.stdout.flush()
-
-
-def _say(url: str) -> None:
-    sys.stdout.write(f"Simulated exchange: {url}\n")
     sys.stdout.flush()

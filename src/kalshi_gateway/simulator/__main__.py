@@ -1,4 +1,4 @@
-"""python -m kalshi_gateway.simulator: a simulated exchange on this machine."""
+"""A simulated exchange on this machine; `./gateway simulator` is this command, too."""
 
 import argparse
 import asyncio
@@ -13,11 +13,13 @@ from .exchange import Exchange
 from .serve import serve
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve an exchange until interrupted."""
-    parser = argparse.ArgumentParser(prog="kalshi_gateway.simulator", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8001)
+def options_parser() -> argparse.ArgumentParser:
+    """What the command can be told."""
+    parser = argparse.ArgumentParser(
+        prog="kalshi-gateway simulator", description="Run a simulated exchange."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=int, default=8001, help="the port; 0 is any free one")
     parser.add_argument("--markets", type=int, default=2000, help="how many to invent")
     parser.add_argument("--members", type=int, default=0, help="how many trade there by themselves")
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same exchange")
@@ -25,9 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
         "--recordings", type=Path, help="serve what was recorded there instead of inventing"
     )
     parser.add_argument("--no-limits", action="store_true", help="refuse nobody for asking much")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve an exchange until interrupted."""
+    parser = options_parser()
     options = parser.parse_args(arguments)
     if options.recordings is not None and not options.recordings.is_dir():
         parser.error(f"no recordings in {options.recordings}")
+    if options.markets < 1 or options.members < 0:
+        parser.error("at least one market, and no fewer members than none")
     exchange = _exchange(options)
     exchange.limits.on = not options.no_limits
     print(describe(exchange), flush=True)  # noqa: T201 - the command's own output
@@ -36,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
             runner.run(_serve_until_stopped(exchange, options.host, options.port))
         except (KeyboardInterrupt, asyncio.CancelledError):
             return 0
+        except OSError as error:
+            where = f"{options.host} port {options.port}"
+            parser.exit(1, f"{parser.prog}: cannot listen on {where}: {error.strerror}\n")
     return 0
 
 
