@@ -2,6 +2,7 @@
 
 from kalshi_gateway.simulator import refusals, wire
 from kalshi_gateway.simulator.accounts import SHARDS, Member
+from kalshi_gateway.simulator.bank import CENT
 from kalshi_gateway.simulator.calls import Answer, Call
 from kalshi_gateway.simulator.catalogue import Catalogue
 from kalshi_gateway.simulator.holdings import Holding
@@ -11,8 +12,6 @@ from kalshi_gateway.simulator.shelves import Shelf, place
 from kalshi_gateway.simulator.times import SECOND
 
 from .private import key_of, listed, member_of, shard_of, subaccount_of, whole_member
-
-CENT = 10_000  # in millionths
 
 
 async def balance(call: Call) -> Answer:
