@@ -196,7 +196,6 @@ def revoke_key(key: Annotated[str, typer.Argument(help="Its id.")]) -> None:
 
 
 @credentials.command("set")
-@credentials.command("put", hidden=True)
 def set_credential(
     user: User,
     key_id: Annotated[str, typer.Option(help="The key's id at the exchange.")],
