@@ -44,7 +44,7 @@ migration: setup ## a new migration: make migration m="index trades by time"
 		--rev-id "$$(printf %04d $$((number + 1)))" --message '$(m)'
 
 bench: setup ## the benchmarks
-	@for file in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/*.py)); do \
+	@for file in $(filter-out benchmarks/soak.py,$(shell grep -l __main__ benchmarks/*.py)); do \
 		.venv/bin/python "$$file" || exit 1; done
 
 soak: setup ## ten minutes at a steady load with random outages: make soak minutes=2
