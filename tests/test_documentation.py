@@ -294,6 +294,23 @@ def test_files_exist(page: Path) -> None:
     assert missing == []
 
 
+def test_every_room_is_drawn() -> None:
+    """The drawing of the house leaves nothing out."""
+    there = {path.name + "/" * path.is_dir() for path in SOURCE.iterdir()}
+
+    drawn = _drawn((ROOT / "docs/architecture.md").read_text())
+
+    assert set(drawn) == there - {"__init__.py", "__pycache__/"}
+
+
+@every_page
+def test_addresses_can_be_typed(page: Path) -> None:
+    """Those with a query stand in quotes: to some shells `?` and `&` mean something else."""
+    typed = re.findall(r"(?m)^ *curl .*$", page.read_text())
+
+    assert [line for line in typed if re.search(r"[ =]https?://[^\s'\"]*[?&*]", line)] == []
+
+
 @every_page
 def test_addresses_are_known(page: Path) -> None:
     """A page sends nobody to a host that is not meant."""
