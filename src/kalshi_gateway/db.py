@@ -75,7 +75,8 @@ class Database:
     """One Postgres: SQLAlchemy for what is written seldom, asyncpg itself for what is asked most.
 
     SQLAlchemy's asynchronous connection costs a point query three to four times what the driver
-    alone does (`docs/performance.md`), so lists, details and COPY take `driver()`.
+    alone does (`docs/decisions/0003-sqlalchemy-and-asyncpg.md`), so lists, details and COPY take
+    `driver()`.
     """
 
     def __init__(self, engine: AsyncEngine, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
