@@ -47,11 +47,6 @@ OPERATIONS: dict[str, tuple[Ask, str, dict[str, Any]]] = {
         "&count_filter=position%2Ctotal_traded&limit=1000",
         NOTHING,
     ),
-    "archived positions": (
-        lambda k: k.historical_positions_page(event_ticker="E", subaccount=0),
-        "/historical/positions?event_ticker=E&subaccount=0&limit=1000",
-        NOTHING,
-    ),
     "fills": (
         lambda k: k.fills_page(ticker="T", min_ts=datetime(2026, 10, 1, tzinfo=UTC)),
         "/portfolio/fills?ticker=T&min_ts=1790812800&limit=1000",
@@ -106,11 +101,6 @@ OPERATIONS: dict[str, tuple[Ask, str, dict[str, Any]]] = {
         lambda k: k.subaccount_balances(),
         "/portfolio/subaccounts/balances",
         {"subaccount_balances": []},
-    ),
-    "value of what rests": (
-        lambda k: k.resting_value(),
-        "/portfolio/summary/total_resting_order_value",
-        {"total_resting_order_value": 5},
     ),
     "user data timestamp": (
         lambda k: k.user_data_timestamp(),
@@ -215,7 +205,7 @@ async def test_a_key_that_may_not_see_this_is_told_so(kalshi: Kalshi) -> None:
     respx.get(url__startswith=BASE).respond(403, json={"error": {"code": "permission_denied"}})
 
     with pytest.raises(KeyRejected):
-        await kalshi.resting_value()
+        await kalshi.api_keys()
 
 
 def test_seconds_no_calendar_holds_are_no_moment() -> None:

@@ -18,7 +18,6 @@ recorded = recordings.needed
 
 LISTS: Mapping[str, type[Shape]] = {
     "market_positions": portfolio_wire.MarketPosition,
-    "event_positions": portfolio_wire.EventPosition,
     "fills": portfolio_wire.Fill,
     "orders": portfolio_wire.Order,
     "settlements": portfolio_wire.Settlement,

@@ -74,8 +74,6 @@ class Level:
     capacity: float
     refill_per_s: float
     waiting: dict[Lane, int]
-    refusals: int
-    paused_for_s: float
 
 
 class Budget:
@@ -222,8 +220,6 @@ class _Queue:
             capacity=self._capacity,
             refill_per_s=self._refill,
             waiting=waiting,
-            refusals=self._refusals,
-            paused_for_s=max(0.0, self._paused_until - now),
         )
 
     def _serve(self) -> None:

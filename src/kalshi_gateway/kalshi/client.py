@@ -8,7 +8,7 @@ from typing import Any
 from . import wire
 from .budget import Lane
 from .calls import Answer as Answer
-from .calls import Instant, Operation, Reply, decoded, member, segment
+from .calls import Instant, Operation, segment
 from .calls import Page as Page
 from .portfolio import Portfolio
 from .portfolio import PositionsPage as PositionsPage
@@ -57,19 +57,6 @@ class Kalshi(Portfolio):
         """From when on things are in the live tier."""
         operation = Operation("/historical/cutoff")
         return await self._one(operation, wire.HistoricalCutoff, None, lane, deadline)
-
-    async def tags_by_categories(
-        self, *, lane: Lane = Lane.WAITING, deadline: timedelta | None = None
-    ) -> dict[str, tuple[str, ...]]:
-        """The tags of each category."""
-        operation = Operation("/search/tags_by_categories")
-
-        def parse(reply: Reply) -> dict[str, tuple[str, ...]]:
-            raw = member(reply, "tags_by_categories")
-            tags = decoded(raw, dict[str, tuple[str, ...] | None])
-            return {category: names or () for category, names in tags.items()}
-
-        return await self._read(operation, operation.path, {}, parse, lane, deadline)
 
     # Catalogue
 

@@ -36,13 +36,12 @@ class Difference:
 
 
 class Drift:
-    """A bounded count of differences; `on_first` is called once for each new one."""
+    """A count of differences, of so many at most; `on_first` is called once for each new one."""
 
     def __init__(
         self, *, on_first: Callable[[Difference], None] | None = None, most: int = 2_000
     ) -> None:
         self.on_first = on_first
-        self.uncounted = 0
         self._most = most
         self._seen: dict[tuple[str, str, Kind], _Tally] = {}
         self._remembered: dict[Hashable, dict[Any, Any]] = {}
@@ -56,8 +55,6 @@ class Drift:
             tally.last_at = datetime.now(UTC)
         elif len(self._seen) < self._most:
             self._begin(key, _quoted(example) if PUBLIC.match(endpoint) else None)
-        else:
-            self.uncounted += 1
 
     def remembered(self, about: Hashable) -> dict[Any, Any]:
         """A place where a reader keeps what it has already understood about its rows."""

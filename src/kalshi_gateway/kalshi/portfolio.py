@@ -79,27 +79,6 @@ class Portfolio(Caller):
         }
         return await self._positions("/portfolio/positions", params, lane, deadline)
 
-    async def historical_positions_page(
-        self,
-        *,
-        cursor: str | None = None,
-        ticker: str | None = None,
-        event_ticker: str | None = None,
-        subaccount: int | None = None,
-        limit: int = MOST_ROWS,
-        lane: Lane = Lane.ACCOUNT,
-        deadline: timedelta | None = None,
-    ) -> PositionsPage:
-        """Some settled positions that have moved to the archive, each with its whole event."""
-        params = {
-            "cursor": cursor,
-            "ticker": ticker,
-            "event_ticker": event_ticker,
-            "subaccount": subaccount,
-            "limit": limit,
-        }
-        return await self._positions("/historical/positions", params, lane, deadline)
-
     async def fills_page(
         self,
         *,
@@ -278,13 +257,6 @@ class Portfolio(Caller):
         """What each subaccount has on each shard, in one answer."""
         operation = Operation("/portfolio/subaccounts/balances")
         return await self._page(operation, "subaccount_balances", {}, lane, deadline)
-
-    async def resting_value(
-        self, *, lane: Lane = Lane.ACCOUNT, deadline: timedelta | None = None
-    ) -> Answer[wire.RestingValue]:
-        """What resting orders would cost; ordinary members are refused."""
-        operation = Operation("/portfolio/summary/total_resting_order_value")
-        return await self._one(operation, wire.RestingValue, None, lane, deadline)
 
     # The account itself
 

@@ -67,27 +67,6 @@ class MarketPosition(Shape, frozen=True, kw_only=True):
     last_updated_ts: Time | None = None
 
 
-class EventPosition(Shape, frozen=True, kw_only=True):
-    """All positions of one event together."""
-
-    identity = _names("event_ticker")
-    legacy = _names("total_cost total_cost_shares event_exposure realized_pnl fees_paid")
-    formerly: ClassVar[dict[str, tuple[str, Unit]]] = {
-        "total_cost_dollars": ("total_cost", "dollars"),
-        "total_cost_shares_fp": ("total_cost_shares", "count"),
-        "event_exposure_dollars": ("event_exposure", "dollars"),
-        "realized_pnl_dollars": ("realized_pnl", "dollars"),
-        "fees_paid_dollars": ("fees_paid", "dollars"),
-    }
-
-    event_ticker: Text
-    total_cost_dollars: Decimal | None = None
-    total_cost_shares_fp: Decimal | None = None
-    event_exposure_dollars: Decimal | None = None
-    realized_pnl_dollars: Decimal | None = None
-    fees_paid_dollars: Decimal | None = None
-
-
 class Fill(Shape, frozen=True, kw_only=True):
     """What an order got at one price.
 
@@ -259,16 +238,6 @@ class ShardTransfer(Shape, frozen=True, kw_only=True):
     amount: Decimal | None = None  # dollars
     status: str | None = None
     created_ts: int | None = None
-
-
-class RestingValue(Shape, frozen=True, kw_only=True):
-    """What resting orders would cost, in whole cents."""
-
-    identity = _names("total_resting_order_value")
-    optional = _names("resting_order_value_breakdown")
-
-    total_resting_order_value: int
-    resting_order_value_breakdown: tuple[IndexedBalance, ...] | None = None
 
 
 class UserDataTimestamp(Shape, frozen=True, kw_only=True):

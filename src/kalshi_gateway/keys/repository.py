@@ -8,12 +8,9 @@ from sqlalchemy import DateTime, Row, Uuid, bindparam, delete, func, insert, or_
 from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kalshi_gateway.errors import FieldError, Unprocessable
 from kalshi_gateway.tables import spent_signatures, virtual_keys
 
-from .key import SCOPES, Kind, VirtualKey
-
-LONGEST_USER_ID = 128
+from .key import Kind, VirtualKey
 
 
 async def create(
@@ -24,7 +21,6 @@ async def create(
     public_key: bytes,
 ) -> VirtualKey:
     """A new key; its private half is nobody's but the one who signs with it."""
-    check(user_id, kind, scopes)
     row = await conn.execute(
         insert(virtual_keys)
         .values(user_id=user_id, kind=kind, scopes=sorted(scopes), public_key=public_key)
@@ -99,25 +95,6 @@ async def forget_spent(conn: AsyncConnection, older_than: timedelta) -> None:
     await conn.execute(
         delete(spent_signatures).where(spent_signatures.c.spent_at < func.now() - older_than)
     )
-
-
-def check(user_id: str, kind: str, scopes: Collection[str]) -> None:
-    """Refuse what no key can be made for."""
-    rules = {
-        ("user_id", "must be given"): bool(user_id.strip()),
-        ("user_id", f"may have {LONGEST_USER_ID} characters"): len(user_id) <= LONGEST_USER_ID,
-        ("kind", f"must be one of {', '.join(Kind)}"): kind in frozenset(Kind),
-        ("scopes", f"must be some of {', '.join(sorted(SCOPES))}"): (
-            bool(scopes) and set(scopes) <= SCOPES
-        ),
-    }
-    errors = tuple(
-        FieldError(f"/{field}", text) for (field, text), holds in rules.items() if not holds
-    )
-    if errors:
-        raise Unprocessable(
-            "; ".join(f"{error.pointer[1:]} {error.message}" for error in errors), errors=errors
-        )
 
 
 def _key(row: Row[tuple[object, ...]]) -> VirtualKey:
