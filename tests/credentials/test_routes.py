@@ -443,3 +443,30 @@ async def test_lost_master_key_file(
 
     assert codes == [200, 503, 200]
     assert not made_anew
+
+
+async def test_master_key_that_cannot_be_kept(
+    exchange: Exchange, database: Database, database_url: str, settings: Settings, tmp_path: Path
+) -> None:
+    """A folder that cannot be written is said to be one, not a database that is away."""
+    (tmp_path / "data").symlink_to(tmp_path / "unplugged")
+    changed = {"gateway_encryption_keys": None, "gateway_data_dir": tmp_path / "data"}
+    transport = httpx.ASGITransport(simulator.create_app(exchange))
+    app = create_app(
+        settings.model_copy(update=changed), database_url=database_url, exchange=transport
+    )
+    asking = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://localhost",
+        headers=await a_token(database),
+    )
+
+    async with app.router.lifespan_context(app), asking as ada:
+        response = await ada.put(ADA, json=body(exchange.keys.issue("ed25519")))
+        shown = await ada.get(ADA)
+
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (503, "master_keys_unusable")
+    assert "cannot be written" in problem["detail"]
+    assert problem["retryable"] is False
+    assert shown.status_code == 404

@@ -44,7 +44,7 @@ class SealBroken(GatewayError):
 
 
 class MasterKeysUnusable(GatewayError):
-    """The file of master keys is open to others, or is not what it should be."""
+    """The file of master keys is open to others, cannot be written, or is not what it should be."""
 
     status = 503
     code = "master_keys_unusable"
@@ -174,11 +174,15 @@ def _made() -> tuple[str, bytes]:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """One process at a time changes the file; the lock is another one, which stays."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("a") as lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.with_name(f".{path.name}.lock").open("a") as lock:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        # By its own name: within a transaction it would be taken for the database's.
+        raise MasterKeysUnusable(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _read(path: Path) -> list[tuple[str, bytes]]:
