@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from kalshi_gateway import cursors
 from kalshi_gateway.accounts import fetching
+from kalshi_gateway.accounts.pages import Place
 from kalshi_gateway.db import Database
 from kalshi_gateway.simulator.exchange import Exchange
 from tests.accounts.users import User, Users
@@ -72,6 +74,25 @@ async def test_cursor_is_bound(users: Users, ada: User, name: str) -> None:
     assert other_filter == other_user == (422, "cursor_mismatch")
     assert other_list in {(422, "cursor_mismatch"), (422, "cursor_invalid")}
     assert cut == (422, "cursor_invalid")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Place(0, ("x", 99_999_999_999, 0)),
+        Place(0, ("x", 0, 40_000)),
+        Place(0, ("x", 0)),
+        Place(0, ("x", "0", "0")),
+        Place(10**30, ("x", 0, 0)),
+        Place(0, ("x\0", 0, 0)),
+    ],
+    ids=str,
+)
+async def test_forged_cursor(users: Users, ada: User, place: Place) -> None:
+    """A cursor that names what no row can be named is refused like any other that is not ours."""
+    forged = cursors.pack(place, ("fills", "ada", []))
+
+    assert await problem(users, f"{ada.path}/fills", cursor=forged) == (422, "cursor_invalid")
 
 
 async def test_filters(users: Users, ada: User) -> None:

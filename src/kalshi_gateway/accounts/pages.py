@@ -86,14 +86,19 @@ class Shelf:
             values += [after.moment, *after.names]
             numbers = ", ".join(f"${n}" for n in range(first, len(values) + 1))
             conditions.append(f"({', '.join(order)}) < ({numbers})")
-        rows = await conn.fetch(
+        query = (
             f"SELECT {', '.join(f'r.{column}' for column in (*self.names, *self.columns))},"
             " r.listed_at, r.ticker, i.event_ticker, i.body::json ->> 'display_name' AS name"
             f" FROM {self.table} r LEFT JOIN instruments i ON i.ticker = r.ticker"
             f" WHERE {' AND '.join(conditions)}"
-            f" ORDER BY {', '.join(f'{column} DESC' for column in order)} LIMIT {limit + 1}",
-            *values,
+            f" ORDER BY {', '.join(f'{column} DESC' for column in order)} LIMIT {limit + 1}"
         )
+        try:
+            rows = await conn.fetch(query, *values)
+        except asyncpg.DataError:
+            if after is None:
+                raise
+            raise cursors.CursorInvalid from None  # forged: it names what fits no column
         return [
             Row(self.body(row), Place.of(row["listed_at"], *(row[name] for name in self.names)))
             for row in rows
