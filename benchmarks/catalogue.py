@@ -182,7 +182,7 @@ async def in_budget(url: str, key: tuple[str, str]) -> None:
     print("\nWithin the Basic tier's budget: 200 tokens a second, half of it for background work")
     async with http_client(BASE_URL) as http:
         kalshi = line(http, key)
-        await upstream.learn(kalshi, signed=True)
+        await upstream.Learning(kalshi, signed=True).learn()
         async with writing(url, kalshi) as writer:
             print((await synced(writer)).line("first sync"))
             print((await synced(writer)).line("again, unchanged"))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from kalshi_gateway.db import Database
-from kalshi_gateway.markets import lookup
+from kalshi_gateway.markets import lookup, totals
 
 from .builders import (
     a_market,
@@ -423,6 +423,27 @@ async def test_event_and_market_looked_up_together(
 
     assert (event.result().status_code, market.result().status_code) == (200, 200)
     assert market.result().json()["last_price"] == 0.2
+
+
+async def test_event_looked_up_while_its_markets_are_stored(
+    client: Client, database: Database, upstream: Upstream
+) -> None:
+    """Who stores a page goes from markets to their events, and so does who looks up an event."""
+    answer_with(upstream, last_price="0.1000")
+    await client.get(f"/kalshi/events/{EVENT}")
+    answer_with(upstream, last_price="0.2000")
+
+    async with database.driver() as writer, asyncio.TaskGroup() as asked, writer.transaction():
+        await writer.execute(
+            "UPDATE instruments SET open_interest_centicontracts = 7 WHERE ticker = $1", TICKER
+        )
+        anew = {"Cache-Control": "no-cache"}
+        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=anew))
+        await somebody_waits(database, 1)
+        await totals.restate(writer, [EVENT])
+
+    assert event.result().status_code == 200
+    assert event.result().json()["title"] == "At 0.2000"
 
 
 def answer_with(upstream: Upstream, last_price: str) -> None:

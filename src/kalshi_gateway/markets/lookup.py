@@ -2,15 +2,14 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from kalshi_gateway.db import Database, Driver, lock_key
+from kalshi_gateway.db import Database, Driver
 from kalshi_gateway.directives import NO_TERMS, NotCached, Terms
 from kalshi_gateway.errors import NotFound
 from kalshi_gateway.freshness import Came, Standing, came_by
@@ -207,7 +206,7 @@ class Lookup:
         row_digest = storing.digest(answer.raw)
         record = storing.market_record(row, family, row_digest, answer.asked_at)
         market = Batch(MARKET_KIND, answer.asked_at, records={row.ticker: record})
-        async with self._storing(row.event_ticker) as conn:
+        async with self._database.driver() as conn, conn.transaction():
             if await _confirmed(conn, market, {row.ticker: row_digest}):
                 return
             await market.save(conn)
@@ -245,12 +244,13 @@ class Lookup:
         event_digest = storing.digest(msgspec.json.encode(row))
         record = storing.event_record(event, event_words(event, series), event_digest, as_of)
         itself = Batch(EVENT_KIND, as_of, records={event.event_ticker: record})
-        async with self._storing(event.event_ticker) as conn:
-            if await _confirmed(conn, itself, {event.event_ticker: event_digest}):
+        async with self._database.driver() as conn, conn.transaction():
+            # Markets before their event, like pages: nobody waits for somebody who waits for him.
+            if await repository.event_digest(conn, event.event_ticker) == event_digest:
                 await _confirmed(conn, markets, digests)
-            else:
-                await itself.save(conn)
             await markets.save(conn)
+            await _confirmed(conn, itself, {event.event_ticker: event_digest})
+            await itself.save(conn)
         _check_kept(itself)
         return family
 
@@ -264,16 +264,6 @@ class Lookup:
             if not await _confirmed(conn, itself, {series.ticker: row_digest}):
                 await itself.save(conn)
         _check_kept(itself)
-
-    @asynccontextmanager
-    async def _storing(self, event_ticker: str) -> AsyncIterator[Driver]:
-        """A transaction in which no other look-up stores this event, or a market of it.
-
-        One begins with the event and the other with the market: each would wait for the other.
-        """
-        async with self._database.driver() as conn, conn.transaction():
-            await conn.execute("SELECT pg_advisory_xact_lock($1)", lock_key(event_ticker))
-            yield conn
 
     def _worth_asking(self, kind: Kind, ticker: str, terms: Terms) -> bool:
         if not TICKER.fullmatch(ticker):

@@ -163,16 +163,26 @@ async def confirm(
     conn: Driver, table: str, key: str, digests: Mapping[str, int], as_of: datetime
 ) -> list[str]:
     """Date anew the rows of which the exchange still says the same; their keys."""
+    # In their order, like rows that are stored: nobody waits for a row of who waits for his.
     rows = await conn.fetch(
-        f"UPDATE {table} SET as_of = $3"
-        " FROM unnest($1::text[], $2::bigint[]) AS said (key, digest)"
-        f" WHERE {table}.{key} = said.key AND {table}.digest = said.digest AND as_of <= $3"
-        f" RETURNING {table}.{key}",
+        f"UPDATE {table} SET as_of = $3 FROM ("
+        f" SELECT {key} AS same FROM {table}"
+        f" JOIN unnest($1::text[], $2::bigint[]) AS said (key, digest) ON {key} = said.key"
+        f" WHERE {table}.digest = said.digest AND as_of <= $3 ORDER BY {key} FOR UPDATE OF {table}"
+        f") AS confirmed WHERE {key} = same RETURNING {key}",
         list(digests),
         list(digests.values()),
         as_of,
     )
     return [row[0] for row in rows]
+
+
+async def event_digest(conn: Driver, event_ticker: str) -> int | None:
+    """Of the event's row as the exchange told it, if we know the event."""
+    digest: int | None = await conn.fetchval(
+        "SELECT digest FROM events WHERE event_ticker = $1", event_ticker
+    )
+    return digest
 
 
 async def series_noun(conn: Driver, ticker: str) -> Series | None:
