@@ -94,15 +94,10 @@ class Told(NamedTuple, Generic[T]):
 class _Held(NamedTuple, Generic[T]):
     value: T
     as_of: datetime
-    epoch: int
 
 
 class Kept(Generic[T]):
-    """One answer of the exchange: asked for again when old, and kept when that fails.
-
-    What was asked for before `invalidate` never takes the place of what was asked for after it,
-    whichever of them comes first.
-    """
+    """One answer of the exchange: asked for again when old, and kept when that fails."""
 
     def __init__(
         self, ask: Callable[[], Awaitable[tuple[T, datetime]]], fresh_for: timedelta
@@ -110,7 +105,6 @@ class Kept(Generic[T]):
         self._ask = ask
         self._fresh_for = fresh_for
         self._known: _Held[T] | None = None
-        self._epoch = 0
         self._flights = Flights()
 
     async def get(self, terms: Terms = NO_TERMS) -> Told[T]:
@@ -129,27 +123,14 @@ class Kept(Generic[T]):
         came = came_by(terms, known=known is not None)
         return Told(renewed.value, self._standing(renewed), came)
 
-    def invalidate(self) -> None:
-        """Something has changed at the exchange: what is known is old, and so is what is asked."""
-        self._epoch += 1
-        self._flights.forget("renewal")
-
     def _will_do(self, known: _Held[T], terms: Terms) -> bool:
         if not terms.accepts(known.as_of):
             return False
-        fresh = datetime.now(UTC) - known.as_of <= self._fresh_for and known.epoch == self._epoch
-        return fresh or terms.only_if_cached
+        return terms.only_if_cached or datetime.now(UTC) - known.as_of <= self._fresh_for
 
     def _standing(self, known: _Held[T]) -> Standing:
-        return Standing(
-            as_of=known.as_of,
-            fresh_for_seconds=self._fresh_for.total_seconds(),
-            overdue=known.epoch < self._epoch,
-        )
+        return Standing(known.as_of, self._fresh_for.total_seconds())
 
     async def _renew(self) -> _Held[T]:
-        epoch = self._epoch
-        asked = _Held(*await self._ask(), epoch)
-        if self._known is None or self._known.epoch <= epoch:
-            self._known = asked
-        return self._known
+        self._known = renewed = _Held(*await self._ask())
+        return renewed

@@ -13,9 +13,8 @@ from starlette.types import Receive, Scope, Send
 from kalshi_gateway.answers import Answer
 from kalshi_gateway.db import Database
 from kalshi_gateway.directives import TERMS, Terms
-from kalshi_gateway.freshness import Came, Kept, Standing
+from kalshi_gateway.freshness import Came, Standing
 from kalshi_gateway.hot import Hot
-from kalshi_gateway.kalshi.errors import Unavailable
 from kalshi_gateway.kalshi.flights import Flights
 from tests.markets.builders import a_market, a_row, an_event, store
 from tests.markets.upstream import Upstream
@@ -23,9 +22,6 @@ from tests.markets.upstream import Upstream
 from .routes import EVENT, TICKER
 
 MINUTE = timedelta(minutes=1)
-
-#: What is known, without asking for it.
-KNOWN = Terms(only_if_cached=True)
 
 
 class Call:
@@ -54,102 +50,6 @@ class Exchange:
         async with self._asked:
             await self._asked.wait_for(lambda: len(self.calls) > number)
         return self.calls[number]
-
-
-async def test_the_older_fetch_ends_last() -> None:
-    """Two fetches cross an invalidation: the older one, told to end last, changes nothing."""
-    exchange = Exchange()
-    kept = Kept(exchange.ask, MINUTE)
-    older = asyncio.create_task(kept.get())
-    before = await exchange.call(0)
-
-    kept.invalidate()
-    newer = asyncio.create_task(kept.get())
-    after = await exchange.call(1)
-    after.outcome.set_result("after")
-    assert (await newer).value == "after"
-    before.outcome.set_result("before")
-
-    assert (await older).value == "after"
-    told = await kept.get(KNOWN)
-    assert (told.value, told.standing.overdue) == ("after", False)
-    assert len(exchange.calls) == 2
-
-
-async def test_the_older_fetch_ends_first() -> None:
-    """Who asked before gets that answer; who asks after it waits for one from after."""
-    exchange = Exchange()
-    kept = Kept(exchange.ask, MINUTE)
-    older = asyncio.create_task(kept.get())
-    before = await exchange.call(0)
-
-    kept.invalidate()
-    newer = asyncio.create_task(kept.get())
-    after = await exchange.call(1)
-    before.outcome.set_result("before")
-    assert (await older).value == "before"
-    assert not newer.done()
-    after.outcome.set_result("after")
-
-    assert (await newer).value == "after"
-    assert (await kept.get(KNOWN)).value == "after"
-
-
-async def test_what_was_known_before() -> None:
-    """After an invalidation what was known is asked for again, however young, or called stale."""
-    exchange = Exchange()
-    kept = Kept(exchange.ask, MINUTE)
-    first = asyncio.create_task(kept.get())
-    (await exchange.call(0)).outcome.set_result("before")
-    assert (await first).value == "before"
-
-    kept.invalidate()
-    only_known = await kept.get(KNOWN)
-    failing = asyncio.create_task(kept.get())
-    (await exchange.call(1)).outcome.set_exception(Unavailable("503 from the exchange"))
-
-    for told in (only_known, await failing):
-        assert (told.value, told.standing.meta().stale) == ("before", True)
-
-
-async def test_a_newer_fetch_that_fails() -> None:
-    """Where the newer one fails, the older is the last that is known, and not taken for fresh."""
-    exchange = Exchange()
-    kept = Kept(exchange.ask, MINUTE)
-    older = asyncio.create_task(kept.get())
-    before = await exchange.call(0)
-    kept.invalidate()
-    newer = asyncio.create_task(kept.get())
-    after = await exchange.call(1)
-
-    before.outcome.set_result("before")
-    await older
-    after.outcome.set_exception(Unavailable("503 from the exchange"))
-    with pytest.raises(Unavailable):
-        await newer
-    again = asyncio.create_task(kept.get())
-    (await exchange.call(2)).outcome.set_result("again")
-
-    assert (await again).value == "again"
-
-
-async def test_many_on_both_sides() -> None:
-    """Fifty before and fifty after make two calls, and nobody from after gets the older one."""
-    exchange = Exchange()
-    kept = Kept(exchange.ask, MINUTE)
-    early = [asyncio.create_task(kept.get()) for _ in range(50)]
-    before = await exchange.call(0)
-    kept.invalidate()
-    late = [asyncio.create_task(kept.get()) for _ in range(50)]
-    after = await exchange.call(1)
-
-    after.outcome.set_result("after")
-    before.outcome.set_result("before")
-    told = await asyncio.gather(*early, *late)
-
-    assert {one.value for one in told[50:]} == {"after"}
-    assert (await kept.get(KNOWN)).value == "after"
-    assert len(exchange.calls) == 2
 
 
 async def test_a_flight_that_is_forgotten() -> None:

@@ -23,8 +23,6 @@ DONE = frozenset({"applied", "complete"})
 #: Costs are told to the microdollar, so an average of theirs may differ by a little.
 SAME_COST = Fraction(1, 10_000)
 
-Key = tuple[str, int]
-
 
 @dataclass(frozen=True, slots=True)
 class Cash:
@@ -32,9 +30,6 @@ class Cash:
 
     deposits: Dollars | None
     withdrawals: Dollars | None
-    transfers: Annotated[
-        Dollars | None, Field(description="Into this subaccount from others, less out of it.")
-    ]
     fills: Annotated[Dollars, Field(description="What trading brought less what it cost.")]
     settlements: Dollars
     fees: Dollars | None
@@ -80,39 +75,27 @@ def compare_cash(
     transfers: Iterable[Transfer],
     balance: Decimal,
     *,
-    subaccount: int | None = None,
     between: Mapping[str, Decimal | None] | None = None,
 ) -> Cash:
-    """The money of all subaccounts, or of one, followed from the first deposit.
+    """The money of all subaccounts, followed from the first deposit; between them it stays in sum.
 
     `between` has sums that may stand between what is expected and the balance, signed as they
     would move it (what resting orders hold back, below zero): the exchange does not say which do.
     """
     moved = [t for t in transfers if t.status in DONE]
-    books = [book for key, book in ledger.books.items() if _is_of(key, subaccount)]
-    paid_out = sum(
-        (
-            entry.proceeds
-            for entry in ledger.entries
-            if entry.kind == "settlement" and _is_of((entry.ticker, entry.subaccount), subaccount)
-        ),
-        ZERO,
-    )
-    deposits = total(t.amount for t in moved if t.kind == "deposit" and subaccount in (None, 0))
-    withdrawals = total(
-        t.amount for t in moved if t.kind == "withdrawal" and subaccount in (None, 0)
-    )
-    inward = _inward(moved, subaccount)
+    books = ledger.books.values()
+    paid_out = sum((e.proceeds for e in ledger.entries if e.kind == "settlement"), ZERO)
+    deposits = total(t.amount for t in moved if t.kind == "deposit")
+    withdrawals = total(t.amount for t in moved if t.kind == "withdrawal")
     fills = dollars(sum((book.balance for book in books), ZERO) - paid_out)
     settlements = dollars(paid_out)
     fees = known(added(book.fees for book in books))
-    expected = _expected(deposits, withdrawals, inward, fills + settlements, fees)
+    expected = _expected(deposits, withdrawals, fills + settlements, fees)
     difference = None if expected is None else balance - expected
     explained_by = None if difference is None else _explained(difference, between or {})
     return Cash(
         deposits=deposits,
         withdrawals=withdrawals,
-        transfers=inward,
         fills=fills,
         settlements=settlements,
         fees=fees,
@@ -187,30 +170,15 @@ def _is_settled(ledger: Ledger, ticker: str, subaccount: int) -> bool:
     return book is not None and book.settled
 
 
-def _is_of(key: Key, subaccount: int | None) -> bool:
-    return subaccount is None or key[1] == subaccount
-
-
-def _inward(moved: Iterable[Transfer], subaccount: int | None) -> Decimal | None:
-    """What other subaccounts sent less what they got; of all together nothing."""
-    if subaccount is None:
-        return Decimal(0)
-    between = [t for t in moved if t.kind == "subaccount"]
-    came = total(t.amount for t in between if t.to_subaccount == subaccount)
-    went = total(t.amount for t in between if t.from_subaccount == subaccount)
-    return None if came is None or went is None else came - went
-
-
 def _expected(
     deposits: Decimal | None,
     withdrawals: Decimal | None,
-    inward: Decimal | None,
     traded: Decimal,
     fees: Decimal | None,
 ) -> Decimal | None:
-    if deposits is None or withdrawals is None or inward is None or fees is None:
+    if deposits is None or withdrawals is None or fees is None:
         return None
-    return deposits - withdrawals + inward + traded - fees
+    return deposits - withdrawals + traded - fees
 
 
 def _explained(

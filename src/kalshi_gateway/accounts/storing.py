@@ -111,12 +111,6 @@ class Harvest:
         self.transfers, self.progress = {}, {}
         return taken
 
-    @property
-    def is_empty(self) -> bool:
-        """Nothing was read and nothing was finished."""
-        kinds = (self.fills, self.orders, self.settlements, self.transfers, self.progress)
-        return not any(kinds)
-
 
 async def progress_of(conn: Driver, ledger_id: UUID) -> dict[str, Progress]:
     """How far each list has been read."""
