@@ -217,15 +217,15 @@ def opened(
             if settings.gateway_auth == "token":
                 gatekeeper = front.rates.gatekeeper = Gatekeeper(database, hears=False)
                 believers["token"] = gatekeeper
-            for believer in believers.values():
+            for topic, believer in believers.items():
                 stack.push_async_callback(believer.note_last_uses)
                 noting = every(
                     auth.NOTE_USES_EVERY,
                     believer.note_uses,
-                    "token uses",
+                    f"{topic} uses",
                     failures=metrics.job_failures,
                 )
-                await stack.enter_async_context(beside(noting, "token uses"))
+                await stack.enter_async_context(beside(noting, f"{topic} uses"))
             http = await stack.enter_async_context(
                 http_client(settings.kalshi_base_url, transport=exchange)
             )

@@ -314,7 +314,7 @@ async def invalidate(conn: Driver, user_id: str) -> None:
 
 
 async def note_watched(conn: Driver, watched: Mapping[str, datetime]) -> None:
-    """Write down who was asked for when; who is watched again is due sooner."""
+    """Write down who was asked for when; how soon that makes them due the next refresh says."""
     await conn.execute(
         "UPDATE kalshi_account_cache a SET watched_at = w.at"
         " FROM unnest($1::text[], $2::timestamptz[]) AS w (user_id, at)"
