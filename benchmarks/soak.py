@@ -11,7 +11,8 @@ some way or is killed, or Postgres is killed, one after the other, with a pause 
 - `stale`: false on an answer older than its kind may be (twice or thrice the time after which it
   is read again); true on a younger one that does not say why in `warnings`; other than `X-Cache`;
 - a gateway that ended, or that does not come to answer everything freshly in the end;
-- memory that has grown by more than a quarter between the first quarter and the end.
+- memory that has grown by more than a quarter between the first quarter and the end;
+- an answer that cannot be read; anybody who stops asking, or breaking things, before the end.
 
 The exit code is 1 if anything was wrong. Linux only: what a process holds is read from `/proc`.
 """
@@ -27,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,7 +122,10 @@ class Record:
         if status == 503 and path != "/readyz" and "Retry-After" not in response.headers:
             self.wrong.append(f"503 without Retry-After to {path}")
         if status == 200 and kind in FRESH_FOR:
-            self._check_age(kind, path, headers, response)
+            try:
+                self._check_age(kind, path, headers, response)
+            except (ValueError, LookupError, TypeError) as error:
+                self.wrong.append(f"no answer of ours to {path}: {error!r}")
 
     def _check_age(
         self, kind: str, path: str, headers: dict[str, str], response: httpx.Response
@@ -298,6 +302,18 @@ async def outages(world: World, seed: int, said: Counter[str]) -> None:
                 os.kill(world.postmaster(), signal.SIGQUIT)  # its supervisor starts it again
 
 
+async def stopped(tasks: Sequence[asyncio.Task[None]]) -> list[str]:
+    """Stop them all; names whoever had ended before, since all of them go on for ever."""
+    for task in tasks:
+        task.cancel()
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    return [
+        f"{task.get_name()} ended: {end!r}"
+        for task, end in zip(tasks, ends, strict=True)
+        if not isinstance(end, asyncio.CancelledError)
+    ]
+
+
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
     return (await client.get(f"{url}/_simulator/faults")).status_code == 200
 
@@ -333,8 +349,11 @@ async def soak(world: World, minutes: float, seed: int) -> int:
         names = await learnt_names(client)
         record, said = Record(), Counter[str]()
         rng = [seed * 1_000 + number for number in range(CLIENTS + 1)]
-        tasks = [asyncio.create_task(asking(client, names, s, record)) for s in rng[:-1]]
-        breaking = asyncio.create_task(outages(world, rng[-1], said))
+        tasks = [
+            asyncio.create_task(asking(client, names, s, record), name=f"client {s}")
+            for s in rng[:-1]
+        ]
+        breaking = asyncio.create_task(outages(world, rng[-1], said), name="outages")
         sizes = [("start", *world.memory())]
         for name in ("quarter", "half", "three quarters", "end"):
             await asyncio.sleep(minutes * 60 / 4)
@@ -352,9 +371,7 @@ async def soak(world: World, minutes: float, seed: int) -> int:
         if not await until(all_fresh, RECOVERY_SECONDS):
             record.wrong.append(f"not everything was fresh again after {RECOVERY_SECONDS} s")
         recovered = time.monotonic() - began
-        for task in [*tasks, breaking]:
-            task.cancel()
-        await asyncio.gather(*tasks, breaking, return_exceptions=True)
+        record.wrong += await stopped([*tasks, breaking])
     return report(record, said, sizes, recovered, world)
 
 
@@ -365,6 +382,8 @@ def report(
     recovered: float,
     world: World,
 ) -> int:
+    if not record.requests:
+        record.wrong.append("nobody was asked anything")
     by_name = {name: megabytes for name, megabytes, _ in sizes}
     if "end" in by_name and by_name["end"] > MOST_GROWTH * by_name["quarter"]:
         record.wrong.append(f"memory grew from {by_name['quarter']:.0f} to {by_name['end']:.0f} MB")
