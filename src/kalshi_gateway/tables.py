@@ -425,11 +425,43 @@ _SORTED = (
     "created_time",
 )
 
+#: What a series is mostly sorted by. To write a market for all six would cost a fifth more.
+SORTED_IN_SERIES = ("volume_24h_centicontracts", "close_time")
+
+#: What else lists are filtered by, for the sort that is meant where none is named.
+_OF_THE_MOST_ASKED = (
+    instruments.c.last_price_microdollars,
+    instruments.c.volume_centicontracts,
+)
+
+#: Categories of which there is so much that a list of one is soon met in the order of all.
+LARGE_CATEGORIES = frozenset({"climate and weather", "crypto", "sports"})
+
+#: What a row is of a category that is none of them.
+IN_SMALL_CATEGORY = "category NOT IN ('Climate and Weather', 'Crypto', 'Sports')"
+
 # One index per sort of the market list: a page is a range of it, at any depth. What lists are often
-# filtered by stands behind the place, so that a row left out costs no look at the table.
+# filtered by stands behind the place, so that a row left out costs no look at the table. Of series
+# and small categories too many would be left out, so open markets are in order within them as well.
 for _column in _SORTED:
+    _sort = _column.removesuffix("_microdollars").removesuffix("_centicontracts")
+    if _column in SORTED_IN_SERIES:
+        Index(
+            f"ix_instruments_of_series_by_{_sort}",
+            instruments.c.series_ticker,
+            instruments.c[_column],
+            instruments.c.ticker,
+            postgresql_where=text("status = 'open' AND NOT is_combo"),
+        )
     Index(
-        f"ix_instruments_by_{_column.removesuffix('_microdollars').removesuffix('_centicontracts')}",
+        f"ix_instruments_of_category_by_{_sort}",
+        text("lower(category)"),
+        instruments.c[_column],
+        instruments.c.ticker,
+        postgresql_where=text(f"status = 'open' AND NOT is_combo AND {IN_SMALL_CATEGORY}"),
+    )
+    Index(
+        f"ix_instruments_by_{_sort}",
         instruments.c.status,
         instruments.c.is_combo,
         instruments.c[_column],
@@ -437,6 +469,7 @@ for _column in _SORTED:
         text("lower(category)"),
         instruments.c.series_ticker,
         *([] if _column == "close_time" else [instruments.c.close_time]),
+        *(_OF_THE_MOST_ASKED if _column == "volume_24h_centicontracts" else []),
     )
 # What a search finds, best first: written as the questions write it, or it is not used.
 for _table, _name in ((instruments, "ticker"), (events, "event_ticker")):

@@ -34,7 +34,10 @@ NAMES = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(shared: Shared) -> Client:
-    events = [an_event(f"KXWALK-{n}") for n in range(7)]
+    events = [
+        an_event(f"KXWALK-{n}", category="Politics" if n % 3 else "Climate and Weather")
+        for n in range(7)
+    ]
     series = [a_series(f"KX{n:02}") for n in range(20)]
     await store(shared.database, *series, *events, *markets())
     await note_all_walked(shared.database)
@@ -84,20 +87,77 @@ async def test_deep_walk(client: Client, sort: str, order: str) -> None:
         assert await walked(client, "/kalshi/markets", {**asked, "limit": limit}) == whole
 
 
+@pytest.mark.parametrize("states", [["open"], ["open", "closed"]], ids=str)
 @pytest.mark.parametrize("many", [True, False])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort", SORTS)
 async def test_walk_of_a_series(
-    client: Client, sort: str, order: str, many: bool, monkeypatch: pytest.MonkeyPatch
+    client: Client,
+    sort: str,
+    order: str,
+    many: bool,
+    states: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A series is walked as all markets are, whether it is sorted as a whole or too long for it."""
+    """A series is walked as all markets are, be it read in order, sorted or too long for that."""
     if many:
         monkeypatch.setattr(ordering, "MOST_SORTED", 50)
     asked: dict[str, Any] = {"sort": sort, "order": order}
     everything = await walked(client, "/kalshi/markets", {**asked, "limit": 1000})
 
-    asked |= {"series": "KXWALK", "status": ["open", "closed"]}
+    asked |= {"series": "KXWALK", "status": states}
     assert await walked(client, "/kalshi/markets", {**asked, "limit": 7}) == everything
+
+
+@pytest.mark.parametrize("category", ["Politics", "pOLITICS", "Climate and Weather", "Sports"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("sort", SORTS)
+async def test_walk_of_a_category(client: Client, sort: str, order: str, category: str) -> None:
+    """A category, large or small and however it is spelled, is walked as all markets are."""
+    asked: dict[str, Any] = {"sort": sort, "order": order}
+    everything = (await client.get("/kalshi/markets", params={**asked, "limit": 1000})).json()
+    expected = [
+        market["ticker"]
+        for market in everything["markets"]
+        if market["category"].lower() == category.lower()
+    ]
+
+    for states in (["open"], ["open", "closed"]):
+        asked |= {"category": category, "status": states}
+        assert await walked(client, "/kalshi/markets", {**asked, "limit": 7}) == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "count"),
+    [
+        (None, "2099-01-02T00:00:00Z", 16),
+        ("2026-01-01T00:00:00Z", "2099-01-03T00:00:00Z", 32),
+        ("2099-01-01T00:00:00Z", "2099-01-03T00:00:00Z", 16),
+        ("2099-01-02T00:00:00Z", None, 16),
+        ("2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z", 0),
+    ],
+)
+@pytest.mark.parametrize("sort", SORTS)
+async def test_walk_between_two_moments(
+    client: Client, sort: str, after: str | None, before: str | None, count: int
+) -> None:
+    """However many close between two moments, each comes once; none that closes at one of them."""
+    everything = (await client.get("/kalshi/markets", params={"sort": sort})).json()["markets"]
+    expected = [
+        market["ticker"]
+        for market in everything
+        if market["close_time"] is not None
+        and (after or "") < market["close_time"] < (before or "9999")
+    ]
+
+    moments = {"closes_after": after, "closes_before": before}
+    asked: dict[str, Any] = {"sort": sort, "limit": 7}
+    asked |= {name: at for name, at in moments.items() if at}
+    found = await walked(client, "/kalshi/markets", asked)
+    whole = await client.get("/kalshi/markets", params={**asked, "count": "exact"})
+
+    assert found == expected
+    assert len(found) == whole.json()["meta"]["total"] == count
 
 
 @pytest.mark.parametrize("most", [1, 20, 2_000])

@@ -1,14 +1,16 @@
 """A page of a list in the order of one column: at any depth as quick as the first one.
 
 Rows are read in their order from the index of that column, and those that the question leaves out
-are passed over. Of one series so many would be passed over that its own rows are read and sorted,
-unless they are very many. Where rows have to be looked at to be left out, Postgres, which takes
-several such conditions together to leave next to none, would rather read and sort all of them: so
-some are looked at in their order first, which mostly fills a page.
+are passed over. Of one series so many would be passed over that its open markets have indexes of
+their own for the sorts most asked for, as those of a small category have for all; else its rows are
+read and sorted, unless they are very many. Where rows have to be looked at to be left out,
+Postgres, which takes several such conditions together to leave next to none, would rather read and
+sort all of them: so some are looked at in their order first, which mostly fills a page.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -18,6 +20,9 @@ from kalshi_gateway.db import Driver
 from .listing import COLUMNS, Listing, MarketListing, Place, place_of
 from .question import Question
 from .ranking import Shelf
+
+#: Orders in which the open markets of a series are an index's own.
+SORTED_IN_SERIES = ("volume_24h", "close_time")
 
 #: So many rows of a series are sorted sooner than they would be met among all others.
 MOST_SORTED = 2_000
@@ -75,15 +80,25 @@ class _Part:
 
     async def read(self, conn: Driver) -> list[asyncpg.Record]:
         conditions, values = self._conditions()
-        if self.listing.series is not None:
+        if self.listing.series is not None and not self._has_index_of_series:
             found = await conn.fetch(self._all_sorted(conditions), *values)
             if not found or found[0]["among"] <= MOST_SORTED:
                 return found
         if self._expected_wrongly and len(ranges(self.listing)) == 1:
-            found = await _planned_for(conn, self._walked(conditions), values)
+            fetch = partial(_planned_for, conn) if self.question.varies else conn.fetch
+            found = await fetch(self._walked(conditions), *values)
             if len(found) == self.limit:
                 return found
         return await conn.fetch(self._in_order(conditions), *values)
+
+    @property
+    def _has_index_of_series(self) -> bool:
+        """Whether these rows of a series are an index's own, in this order."""
+        return (
+            self.listing.ordering in SORTED_IN_SERIES
+            and "NOT is_combo" in self.question.conditions
+            and ranges(self.listing) == [["status = 'open'"]]
+        )
 
     @property
     def _expected_wrongly(self) -> bool:
@@ -123,10 +138,12 @@ class _Part:
     def _walked(self, conditions: Sequence[str]) -> str:
         (part,) = ranges(self.listing)
         told = self.question.without_rows().where(*part, *conditions)
+        # How many may be looked at is a subquery, too: of so many that it is not told, Postgres
+        # expects a tenth to be read, and reads in order what is quickest to begin with.
         return (
             f"SELECT {self.shelf.name} AS name, {self._column} AS key, {self.body} AS body"
             f" FROM (SELECT * FROM {self.shelf.table} WHERE {told}"
-            f" ORDER BY {self._order} LIMIT {MOST_WALKED}) AS walked"
+            f" ORDER BY {self._order} LIMIT (SELECT {MOST_WALKED})) AS walked"
             f" WHERE {' AND '.join(self.question.told_by_row)}"
             f" ORDER BY {self._order} LIMIT {self.limit}"
         )
@@ -165,7 +182,7 @@ class _Part:
         return ", ".join(f"{column} {direction}" for column in columns)
 
 
-async def _planned_for(conn: Driver, statement: str, values: Sequence[Any]) -> list[asyncpg.Record]:
+async def _planned_for(conn: Driver, statement: str, *values: Any) -> list[asyncpg.Record]:
     """What is found with these values, planned for them each time.
 
     A statement that is asked again is soon planned for any values, and there between two moments

@@ -1,12 +1,13 @@
 """The `instruments` table, and the events and series its rows belong to: what is read of them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
+from kalshi_gateway import tables
 from kalshi_gateway.cursors import CursorInvalid
 from kalshi_gateway.db import Driver
 from kalshi_gateway.units import centicontracts, microdollars
@@ -244,6 +245,8 @@ async def facets(conn: Driver, search: Search | None) -> tuple[CategoryFacet, ..
 #: Lists of no more series are planned for these very series.
 MOST_NAMED = 16
 
+A_DAY, A_WEEK = timedelta(days=1), timedelta(days=7)
+
 _HAS_TAG = "lowered(tags) @> ARRAY[lower({})]"
 
 # Body and what its markets add up to, joined as text: both are finished JSON.
@@ -263,21 +266,18 @@ _BODY = {"instruments": "body", "events": _EVENT_BODY}
 async def _asked(conn: Driver, listing: Listing) -> Question:
     question = Question()
     if listing.category is not None:
-        question.conditions.append(f"lower(category) = lower({question.value(listing.category)})")
+        question.conditions.append(_in_category(question, listing, listing.category))
     if listing.tag is not None:
         tickers = await _tagged(conn, listing.tag)
-        among = question.value(tickers)
         if len(tickers) > MOST_NAMED:
-            # As a subquery, which Postgres need not look into: to plan for each of many by itself
-            # takes longer than the page, and that many have enough markets to walk in order.
-            among = f"(SELECT {among}::text[])::text[]"
+            # That many have enough markets to walk in order.
+            among = f"{question.any_value(tickers, 'text[]')}::text[]"
+        else:
+            among = question.value(tickers)
         question.conditions.append(f"series_ticker = ANY({among})")
     if listing.series is not None:
         question.conditions.append(f"series_ticker = {question.value(listing.series)}")
-    if listing.closes_before is not None:
-        question.conditions.append(f"close_time < {question.value(listing.closes_before)}")
-    if listing.closes_after is not None:
-        question.conditions.append(f"close_time > {question.value(listing.closes_after)}")
+    question.conditions += _closing(question, listing)
     return question
 
 
@@ -300,6 +300,46 @@ async def _markets(conn: Driver, listing: MarketListing) -> Question:
             if column != COLUMNS.get(listing.ordering):
                 question.told_by_row.append(condition)
     return question
+
+
+def _in_category(question: Question, listing: Listing, category: str) -> str:
+    # What is lower to Postgres is the same to Python only where it is ASCII.
+    if listing.q is not None or listing.statuses != ("open",) or not category.isascii():
+        question.varies = True
+        return f"lower(category) = lower({question.value(category)})"
+    condition = f"lower(category) = lower({question.any_value(category, 'text')})"
+    if category.lower() not in tables.LARGE_CATEGORIES:
+        # True of all of them, and said for their index, which has no others.
+        condition += f" AND {tables.IN_SMALL_CATEGORY}"
+    return condition
+
+
+def _closing(question: Question, listing: Listing) -> list[str]:
+    """Between the two moments; where many do, read in the list's order whichever they are."""
+    conditions = []
+    many = isinstance(listing, MarketListing) and listing.q is None and _many_close(listing)
+    if listing.closes_after is not None:
+        moment = listing.closes_after
+        after = question.any_value(moment, "timestamptz") if many else question.value(moment)
+        conditions.append(f"close_time > {after}")
+    if listing.closes_before is not None and many:
+        before = question.any_value(listing.closes_before, "timestamptz")
+        # The same as without the ticker. Between two bounds of one kind Postgres expects next to
+        # nothing, and would read and sort it all.
+        conditions.append(f"(close_time, ticker) < ({before}, '')")
+    elif listing.closes_before is not None:
+        conditions.append(f"close_time < {question.value(listing.closes_before)}")
+    question.varies |= bool(conditions) and not many
+    return conditions
+
+
+def _many_close(listing: Listing) -> bool:
+    """Whether that is the list's own order, or a day of the coming week of open markets."""
+    now = datetime.now(UTC)
+    first = max(listing.closes_after or now, now)
+    last = min(listing.closes_before or now + A_WEEK, now + A_WEEK)
+    day_of_open_ones = listing.statuses == ("open",) and last - first >= A_DAY
+    return listing.ordering == "close_time" or day_of_open_ones
 
 
 async def _tagged(conn: Driver, tag: str) -> list[str]:
