@@ -41,4 +41,4 @@ async def test_all_connections_taken(database_url: str, monkeypatch: pytest.Monk
             for _ in range(8):
                 _ = await stack.enter_async_context(database.connect())
             with pytest.raises(DatabaseUnavailable):
-                await database.connect().__aenter__()
+                _ = await database.connect().__aenter__()
