@@ -1,6 +1,7 @@
 """What a client says of an answer's age, on every route that answers what the exchange said."""
 
 import re
+import time
 from typing import Any
 
 import httpx
@@ -73,13 +74,16 @@ async def test_too_old(
     await client.get(route.path)
     upstream.asked.clear()
 
+    began = time.monotonic()
     told = await meta(client, route, terms)
+    seconds = time.monotonic() - began
 
     if terms in ANEW:
         assert told["x-cache"] == "BYPASS"
     else:
         assert told["x-cache"] == ("REVALIDATED" if route.kind == "named" else "MISS")
-    assert (told["source"], told["stale"], told["age_seconds"]) == ("kalshi", False, 0)
+    assert (told["source"], told["stale"]) == ("kalshi", False)
+    assert told["age_seconds"] <= seconds
     assert upstream.times_asked(route.upstream) == 1
 
 
