@@ -112,9 +112,12 @@ async def test_walk_of_a_series(
 @pytest.mark.parametrize("category", ["Politics", "pOLITICS", "Climate and Weather", "Sports"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort", SORTS)
-async def test_walk_of_a_category(client: Client, sort: str, order: str, category: str) -> None:
+@pytest.mark.parametrize("narrower", [{}, {"min_price": "0.2"}], ids=str)
+async def test_walk_of_a_category(
+    client: Client, sort: str, order: str, category: str, narrower: dict[str, str]
+) -> None:
     """A category, large or small and however it is spelled, is walked as all markets are."""
-    asked: dict[str, Any] = {"sort": sort, "order": order}
+    asked: dict[str, Any] = {"sort": sort, "order": order, **narrower}
     everything = (await client.get("/kalshi/markets", params={**asked, "limit": 1000})).json()
     expected = [
         market["ticker"]

@@ -304,14 +304,26 @@ async def _markets(conn: Driver, listing: MarketListing) -> Question:
 
 def _in_category(question: Question, listing: Listing, category: str) -> str:
     # What is lower to Postgres is the same to Python only where it is ASCII.
-    if listing.q is not None or listing.statuses != ("open",) or not category.isascii():
+    open_ones = listing.q is None and listing.statuses == ("open",) and category.isascii()
+    large = category.lower() in tables.LARGE_CATEGORIES
+    if not open_ones or (large and _narrows(listing)):
         question.varies = True
         return f"lower(category) = lower({question.value(category)})"
     condition = f"lower(category) = lower({question.any_value(category, 'text')})"
-    if category.lower() not in tables.LARGE_CATEGORIES:
-        # True of all of them, and said for their index, which has no others.
-        condition += f" AND {tables.IN_SMALL_CATEGORY}"
-    return condition
+    # True of all small ones, and said for their index, which has no others.
+    return condition if large else f"{condition} AND {tables.IN_SMALL_CATEGORY}"
+
+
+def _narrows(listing: Listing) -> bool:
+    """Whether so little may be left of a large category that how it is read depends on it."""
+    if not isinstance(listing, MarketListing):
+        return True
+    if (listing.tag or listing.series or listing.event or listing.tickers) is not None:
+        return True
+    if listing.closes_before is not None or listing.closes_after is not None:
+        return not _many_close(listing)
+    bounds = (listing.min_volume, listing.min_price, listing.max_price)
+    return any(bound is not None for bound in bounds)
 
 
 def _closing(question: Question, listing: Listing) -> list[str]:
