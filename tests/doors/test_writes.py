@@ -20,7 +20,7 @@ from kalshi_gateway.audit.repository import AuditLogBroken
 from kalshi_gateway.db import Database, DatabaseUnavailable
 from kalshi_gateway.doors.operations import OPERATIONS, Access, Operation
 from kalshi_gateway.doors.routing import ONE_ORDER
-from kalshi_gateway.kalshi.budget import Bucket, Lane
+from kalshi_gateway.kalshi.budget import Bucket, Budget, Lane
 from kalshi_gateway.kalshi.calls import Reply
 from kalshi_gateway.kalshi.client import Kalshi
 from kalshi_gateway.kalshi.signing import Signer
@@ -384,18 +384,27 @@ async def test_cancels_go_first(
     assert lanes == [lane]
 
 
-async def test_batches_pay_for_each(people: People, app: FastAPI, market: str) -> None:
+async def test_batches_pay_for_each(
+    people: People, app: FastAPI, market: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A batch is paid for by the order from the user's own write budget."""
     await people.admit()
     signer = await people.key()
     orders = [an_order(market) for _ in range(4)]
+    paid: list[tuple[Budget, Bucket, int]] = []
+    spend = Budget.spend
+
+    async def note(self: Budget, cost: int, bucket: Bucket, lane: Lane) -> None:
+        paid.append((self, bucket, cost))
+        await spend(self, cost, bucket, lane)
+
+    monkeypatch.setattr(Budget, "spend", note)
 
     answer = await people.client.post(f"{ORDERS}/batched", json={"orders": orders}, auth=signer)
 
-    line = app.state.resources.writes._lines._lines["ada"]
-    left = {level.bucket: level.left for level in line.kalshi.budget.snapshot()}
+    own = app.state.resources.writes._lines._lines["ada"].kalshi.budget
     assert answer.status_code == 201
-    assert 60 <= left[Bucket.WRITE] < 70
+    assert paid[0] == (own, Bucket.WRITE, 40)
 
 
 # --- written down
