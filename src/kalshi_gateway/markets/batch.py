@@ -72,9 +72,9 @@ class Batch:
     refused: list[str] = field(default_factory=list)
     #: Records that came too late: what is stored was asked for after them.
     overtaken: set[str] = field(default_factory=set)
-    #: Words that need not be learnt, and those that were.
+    #: Words that need not be learnt; and all others of its records, once somebody listened to them.
     known_words: Set[str] = frozenset()
-    heard: set[str] = field(default_factory=set)
+    heard: set[str] | None = None
     #: What new names change in other tables, in the same transaction.
     spread: Callable[[Driver], Awaitable[None]] = nothing
     #: What its writer remembers of it; given the batch, which else would hold itself in memory.
@@ -87,6 +87,13 @@ class Batch:
     async def save(self, conn: Driver) -> None:
         """Store whatever can be stored; inside the caller's transaction."""
         await save(conn, [self])
+
+    def listen(self) -> set[str]:
+        """What its records bring in words; while others are stored, it costs nobody a wait."""
+        if self.heard is None:
+            found_by = [record[self.kind.found_by] for record in self.records.values()]
+            self.heard = vocabulary.heard(found_by, self.known_words)
+        return self.heard
 
     def keep(self) -> None:
         """It is stored for good."""
@@ -116,13 +123,13 @@ class Batch:
         self.refused = [key for key in whole.refused if key in self.records]
         for key in self.refused:
             del self.records[key]
+            self.heard = None
         self.set_aside += len(self.refused)
         self.overtaken = {
             key
             for key, record in self.records.items()
             if key in whole.overtaken or whole.records[key] is not record
         }
-        self.heard = whole.heard
 
 
 async def save(conn: Driver, pages: Sequence[Batch]) -> None:
@@ -139,14 +146,12 @@ async def save(conn: Driver, pages: Sequence[Batch]) -> None:
     await whole._store(conn, whole.records)
     for key in whole.refused:
         del whole.records[key]
-    whole.heard = vocabulary.heard(
-        [record[whole.kind.found_by] for record in whole.records.values()], whole.known_words
-    )
-    if whole.heard:
-        await vocabulary.learn(conn, whole.heard)
     for page in pages:
         page._take_part(whole)
         await page.spread(conn)
+    heard = set[str]().union(*(page.listen() for page in pages)) - whole.known_words
+    if heard:
+        await vocabulary.learn(conn, heard)
     if whole.kind.event is not None:
         events = {record[whole.kind.event] for record in whole.records.values()}
         await totals.restate(conn, events)

@@ -218,6 +218,7 @@ class Catalogue:
                 self.read_again(t for t in kept if records[t][EVENT_TICKER] in renamed)
 
         batch.remember = remember
+        batch.listen()
         return batch
 
     async def _new(
@@ -258,7 +259,7 @@ class Catalogue:
         """Remember what was stored as it is stored, and nothing of what was not."""
         for key in batch.refused:
             self._drift.note(batch.kind.endpoint, batch.kind.key, "set_aside", key)
-        self._words |= batch.heard
+        self._words |= batch.listen()
         _forget(known, [*batch.overtaken, *batch.refused])
         kept = [key for key in batch.records if key not in batch.overtaken]
         known.update({key: digests[key] for key in kept})

@@ -43,6 +43,15 @@ _ORDER_SEARCH_INDEXES = """
     WHERE i.indrelid = 'instruments'::regclass AND a.amname = 'gin'
 """
 
+# What was stored before its walk began; all of the table is read for it, so once for all walks.
+_HELD = """
+    SELECT status, array_agg(ticker ORDER BY ticker)
+    FROM instruments JOIN unnest($1::text[], $2::timestamptz[]) AS walked (state, began_at)
+    ON status = state AND as_of < began_at
+    WHERE NOT is_combo
+    GROUP BY status
+"""
+
 #: Every state a market can be found in; what is settled is learnt as it happens.
 WALKED = ("open", "paused", "unopened", "closed")
 
@@ -255,8 +264,7 @@ class Writer:
             walked += (brought := await _together(map(self._walker.walk, group)))
             await self._tidy(kind, sum(walk.changed for walk in brought))
             if kind == "markets":
-                for walk in brought:
-                    await self._ask_for_unseen(walk)
+                await self._ask_for_unseen(brought)
         return walked
 
     async def _tidy(self, kind: str, changed: int) -> None:
@@ -267,18 +275,17 @@ class Writer:
                 await self._conn.execute("ANALYZE series, events, instruments")
                 await vocabulary.recount(self._conn)
 
-    async def _ask_for_unseen(self, walked: Walked) -> None:
-        """Ask by name for what a whole walk of a state should have shown, and did not."""
-        if not (walked.complete and walked.whole):
+    async def _ask_for_unseen(self, walked: Iterable[Walked]) -> None:
+        """Ask by name for what whole walks of a state should have shown, and did not."""
+        whole = {w.scope.partition(":")[2]: w for w in walked if w.complete and w.whole}
+        if not whole:
             return
         async with self._writing:
-            held = await self._conn.fetchval(
-                "SELECT coalesce(array_agg(ticker ORDER BY ticker), '{}') FROM instruments"
-                " WHERE status = $1 AND NOT is_combo AND as_of < $2",
-                walked.scope.partition(":")[2],
-                walked.began_at,
-            )
-        self._catalogue.wanted_markets.add(ticker for ticker in held if ticker not in walked.seen)
+            began_at = [walk.began_at for walk in whole.values()]
+            held = await self._conn.fetch(_HELD, list(whole), began_at)
+        for status, tickers in held:
+            seen = whole[status].seen
+            self._catalogue.wanted_markets.add(t for t in tickers if t not in seen)
 
 
 def _pages(call: Callable[..., Awaitable[Page]], **asked: Any) -> Fetch:
