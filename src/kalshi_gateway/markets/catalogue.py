@@ -161,10 +161,10 @@ class Catalogue:
                 continue
             series = self._series.get(row.series_ticker or "")
             event = families.event_from_wire(row, series, as_of)
-            fresh[event.event_ticker] = self._family_of(event)
+            family = fresh[event.event_ticker] = families.family_of(event, series)
             digests[event.event_ticker] = digest
             batch.records[event.event_ticker] = storing.event_record(
-                event, families.event_words(event, series), digest, as_of
+                event, list(family.words), digest, as_of
             )
         renamed = [t for t, family in fresh.items() if self._families.get(t) != family]
         outdated: list[str] = []
