@@ -426,7 +426,7 @@ _SORTED = (
 )
 
 #: What a series is mostly sorted by. To write a market for all six would cost a fifth more.
-SORTED_IN_SERIES = ("volume_24h_centicontracts", "close_time")
+_SORTED_IN_SERIES = ("volume_24h_centicontracts", "close_time")
 
 #: What else lists are filtered by, for the sort that is meant where none is named.
 _OF_THE_MOST_ASKED = (
@@ -434,18 +434,20 @@ _OF_THE_MOST_ASKED = (
     instruments.c.volume_centicontracts,
 )
 
+_LARGE = ("Climate and Weather", "Crypto", "Sports")
+
 #: Categories of which there is so much that a list of one is soon met in the order of all.
-LARGE_CATEGORIES = frozenset({"climate and weather", "crypto", "sports"})
+LARGE_CATEGORIES = frozenset(name.lower() for name in _LARGE)
 
 #: What a row is of a category that is none of them.
-IN_SMALL_CATEGORY = "category NOT IN ('Climate and Weather', 'Crypto', 'Sports')"
+IN_SMALL_CATEGORY = f"category NOT IN ({', '.join(repr(name) for name in _LARGE)})"
 
 # One index per sort of the market list: a page is a range of it, at any depth. What lists are often
 # filtered by stands behind the place, so that a row left out costs no look at the table. Of series
 # and small categories too many would be left out, so open markets are in order within them as well.
 for _column in _SORTED:
     _sort = _column.removesuffix("_microdollars").removesuffix("_centicontracts")
-    if _column in SORTED_IN_SERIES:
+    if _column in _SORTED_IN_SERIES:
         Index(
             f"ix_instruments_of_series_by_{_sort}",
             instruments.c.series_ticker,

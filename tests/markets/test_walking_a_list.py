@@ -7,6 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from kalshi_gateway import tables
 from kalshi_gateway.kalshi import wire
 from kalshi_gateway.markets import ordering
 from kalshi_gateway.markets.listing import (
@@ -312,3 +313,11 @@ async def test_forged_places_of_families(client: Client) -> None:
         cursor = cursor_after(place, EventListing())
         response = await client.get("/kalshi/events", params={"cursor": cursor})
         assert response.json()["code"] == "cursor_invalid"
+
+
+def test_series_are_read_in_order_where_an_index_has_them() -> None:
+    """What lists take for an index's own order of a series is one, and no other is."""
+    names = {str(index.name) for index in tables.instruments.indexes}
+    indexed = {name for name in names if name.startswith("ix_instruments_of_series_by_")}
+
+    assert indexed == {f"ix_instruments_of_series_by_{sort}" for sort in ordering.SORTED_IN_SERIES}

@@ -91,8 +91,9 @@ class Batch:
     def listen(self) -> set[str]:
         """What its records bring in words; while others are stored, it costs nobody a wait."""
         if self.heard is None:
-            found_by = [record[self.kind.found_by] for record in self.records.values()]
-            self.heard = vocabulary.heard(found_by, self.known_words)
+            found_by = self.kind.found_by
+            documents = [record[found_by] for record in self.records.values()]
+            self.heard = vocabulary.heard(documents, self.known_words)
         return self.heard
 
     def keep(self) -> None:
@@ -152,6 +153,6 @@ async def save(conn: Driver, pages: Sequence[Batch]) -> None:
     heard = set[str]().union(*(page.listen() for page in pages)) - whole.known_words
     if heard:
         await vocabulary.learn(conn, heard)
-    if whole.kind.event is not None:
-        events = {record[whole.kind.event] for record in whole.records.values()}
-        await totals.restate(conn, events)
+    event = whole.kind.event
+    if event is not None:
+        await totals.restate(conn, {record[event] for record in whole.records.values()})

@@ -66,7 +66,6 @@ class Walked:
 class _Ready:
     """A page on its way into the tables."""
 
-    scope: Scope
     page: Page
     batch: Batch
     walked: Walked
@@ -75,7 +74,7 @@ class _Ready:
     def step(self) -> walks.Step:
         """How far its walk has come with it."""
         return walks.Step(
-            self.scope.name, self.page.cursor, len(self.page.rows), self.batch.set_aside
+            self.walked.scope, self.page.cursor, len(self.page.rows), self.batch.set_aside
         )
 
 
@@ -156,7 +155,7 @@ class Walker:
                     raise Astray("the exchange began again at an earlier page")
                 walked.seen.update(batch.seen)
                 await self._room.acquire()
-                storing.append(self._put(_Ready(scope, page, batch, walked)))
+                storing.append(self._put(_Ready(page, batch, walked)))
                 while storing[0].done():
                     storing.popleft().result()
                 if page.cursor is None:
@@ -195,4 +194,4 @@ class Walker:
             each.walked.rows += len(each.page.rows)
             each.walked.changed += each.batch.changed
             if self._progress is not None:
-                self._progress(each.scope.name, each.walked.pages, each.walked.rows)
+                self._progress(each.walked.scope, each.walked.pages, each.walked.rows)
