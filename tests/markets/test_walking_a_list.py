@@ -315,7 +315,7 @@ async def test_forged_places_of_families(client: Client) -> None:
         assert response.json()["code"] == "cursor_invalid"
 
 
-def test_series_are_read_in_order_where_an_index_has_them() -> None:
+async def test_series_are_read_in_order_where_an_index_has_them() -> None:
     """What lists take for an index's own order of a series is one, and no other is."""
     names = {str(index.name) for index in tables.instruments.indexes}
     indexed = {name for name in names if name.startswith("ix_instruments_of_series_by_")}
