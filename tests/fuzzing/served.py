@@ -49,23 +49,28 @@ class Gateway:
 
 
 @contextmanager
-def running(cluster: postgres.Cluster, exchange: Exchange) -> Iterator[Gateway]:
+def running(
+    cluster: postgres.Cluster, exchange: Exchange, *, request_seconds: float | None = None
+) -> Iterator[Gateway]:
     """A gateway that has read the whole catalogue, until the block ends."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(cluster.database()) as database_url,
-        portal.wrap_async_context_manager(_gateway(database_url, exchange)) as gateway,
+        portal.wrap_async_context_manager(
+            _gateway(database_url, exchange, request_seconds)
+        ) as gateway,
     ):
         yield gateway
 
 
 @asynccontextmanager
-async def _gateway(database_url: str, exchange: Exchange) -> AsyncIterator[Gateway]:
+async def _gateway(
+    database_url: str, exchange: Exchange, request_seconds: float | None
+) -> AsyncIterator[Gateway]:
     exchange.limits.on = False
-    # An exchange that hangs keeps nobody waiting for long.
-    settings = Settings.model_construct(kalshi_base_url=BASE_URL, gateway_jobs=False).model_copy(
-        update={"gateway_request_seconds": 0.4}
-    )
+    settings = Settings.model_construct(kalshi_base_url=BASE_URL, gateway_jobs=False)
+    if request_seconds is not None:
+        settings = settings.model_copy(update={"gateway_request_seconds": request_seconds})
     transport = httpx.ASGITransport(create_exchange(exchange))
     await _walk(database_url, settings, transport)
     async with Database.opened(database_url) as database:

@@ -61,12 +61,18 @@ def gateway(cluster: postgres.Cluster) -> Iterator[Gateway]:
         yield gateway
 
 
-@pytest.fixture(autouse=True)
-def healthy(gateway: Gateway) -> Iterator[None]:
-    """After each test the exchange is well again."""
-    yield
-    gateway.exchange.faults.clear()
-    gateway.exchange.faults.release()
+@pytest.fixture(scope="module")
+def impatient_gateway(cluster: postgres.Cluster) -> Iterator[Gateway]:
+    with running(cluster, Exchange.generated(20), request_seconds=0.4) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def impatient(impatient_gateway: Gateway) -> Iterator[Gateway]:
+    """It waits for no exchange that hangs; after each test the exchange is well again."""
+    yield impatient_gateway
+    impatient_gateway.exchange.faults.clear()
+    impatient_gateway.exchange.faults.release()
 
 
 @every_operation
@@ -90,32 +96,32 @@ def test_anything_is_answered(operation: Operation, gateway: Gateway) -> None:
 
 
 @every_read
-def test_while_the_exchange_fails(operation: Operation, gateway: Gateway) -> None:
+def test_while_the_exchange_fails(operation: Operation, impatient: Gateway) -> None:
     """However it fails: the last known answer, or a problem that says who failed."""
-    faults = gateway.exchange.faults
+    faults = impatient.exchange.faults
 
     @few
-    @given(case=sensible(operation, gateway))
+    @given(case=sensible(operation, impatient))
     def answered(case: Case) -> None:
         faults.clear()
         # The same request meets the same failure, whenever it is repeated.
         FAILURES[crc32(repr(case.query).encode()) % len(FAILURES)](faults)
-        ask(case, gateway, PLAIN | AWAY)
+        ask(case, impatient, PLAIN | AWAY)
 
     answered()
 
 
 @every_read
-def test_every_failure(operation: Operation, gateway: Gateway) -> None:
+def test_every_failure(operation: Operation, impatient: Gateway) -> None:
     """Each operation has an answer to each way of failing, and says that it was not our own."""
-    faults = gateway.exchange.faults
-    case = operation.Case(path_parameters=gateway.named(operation.path), query={})
+    faults = impatient.exchange.faults
+    case = operation.Case(path_parameters=impatient.named(operation.path), query={})
 
     for fail in FAILURES:
         faults.clear()
         fail(faults)
 
-        response = ask(case, gateway, PLAIN | AWAY)
+        response = ask(case, impatient, PLAIN | AWAY)
 
         if response.status_code in AWAY:
             # Asked again and again, it may have been given up on.
@@ -123,12 +129,14 @@ def test_every_failure(operation: Operation, gateway: Gateway) -> None:
 
 
 @every_read
-def test_while_the_exchange_hangs(operation: Operation, gateway: Gateway) -> None:
+def test_while_the_exchange_hangs(operation: Operation, impatient: Gateway) -> None:
     """Nobody waits for ever."""
-    gateway.exchange.faults.hang()
-    case = operation.Case(path_parameters=gateway.named(operation.path), query={"refresh": "true"})
+    impatient.exchange.faults.hang()
+    case = operation.Case(
+        path_parameters=impatient.named(operation.path), query={"refresh": "true"}
+    )
 
-    ask(case, gateway, PLAIN | AWAY)
+    ask(case, impatient, PLAIN | AWAY)
 
 
 @every_read
