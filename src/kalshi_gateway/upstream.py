@@ -178,10 +178,10 @@ def _show(kalshi: Kalshi, metrics: Metrics) -> None:
         tokens.labels(bucket.value).set_function(partial(_tokens_left, kalshi, bucket))
     is_open = Gauge(
         "gateway_breaker_open",
-        "1 while the exchange is left alone because it failed.",
+        "1 while an operation of the exchange's is left alone because it failed.",
         registry=metrics.registry,
     )
-    is_open.set_function(lambda: float(kalshi.breaker.state != "closed"))
+    is_open.set_function(lambda: float(kalshi.breakers.state != "closed"))
 
 
 def _tokens_left(kalshi: Kalshi, bucket: Bucket) -> float:

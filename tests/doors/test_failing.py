@@ -62,7 +62,7 @@ async def test_public_reads(app: FastAPI, people: People, exchange: Exchange) ->
     orders = [await people.client.post(ORDERS, json=order, headers=t) for t in (own, ada.token)]
 
     assert [answer.status_code for answer in reads + orders] == [200, 200, 201, 201]
-    assert service(app).breaker.failed_in_a_row == 0
+    assert service(app).breakers.failed_in_a_row == 0
 
 
 @pytest.mark.parametrize("user_id", ["own", "ada"])
@@ -80,7 +80,7 @@ async def test_private_reads(
     placed = await people.client.post(ORDERS, json=order, headers=token)
 
     assert [balance.status_code, placed.status_code] == [200, 201]
-    assert service(app).breaker.failed_in_a_row == 0
+    assert service(app).breakers.failed_in_a_row == 0
 
 
 async def test_failing_writes(people: People, exchange: Exchange) -> None:

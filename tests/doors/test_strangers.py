@@ -66,7 +66,7 @@ async def test_what_fails_for_strangers_fails_for_nobody_else(
     read = await client.get(f"{PREFIX}/exchange/schedule", headers=ada.token)
 
     assert read.status_code == 200
-    assert service(app).breaker.failed_in_a_row == 0
+    assert service(app).breakers.failed_in_a_row == 0
 
 
 @pytest.mark.usefixtures("crowd")

@@ -12,7 +12,7 @@ from anyio.from_thread import start_blocking_portal
 from kalshi_gateway.app import create_app
 from kalshi_gateway.audit.entry import Author
 from kalshi_gateway.db import Database
-from kalshi_gateway.kalshi.breaker import Breaker
+from kalshi_gateway.kalshi.breaker import Breakers
 from kalshi_gateway.kalshi.client import http_client
 from kalshi_gateway.kalshi.wire import AccountLimits, BucketLimit
 from kalshi_gateway.markets.sync import Sync
@@ -83,7 +83,7 @@ async def _gateway(
         line = app.state.resources.kalshi
         line.budget.learn(UNLIMITED)
         # Each failure is to be seen, not only the first few of them.
-        line.breaker = Breaker(failures=sys.maxsize)
+        line.breakers = Breakers(failures=sys.maxsize)
         yield Gateway(url, secret, exchange, _names(exchange))
         exchange.faults.clear()
         exchange.faults.release()

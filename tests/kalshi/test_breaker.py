@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from kalshi_gateway.kalshi.breaker import Breaker
+from kalshi_gateway.kalshi.breaker import OLD_AFTER, Breaker, Breakers
 from kalshi_gateway.kalshi.errors import (
     BreakerOpen,
     KalshiError,
@@ -153,3 +153,59 @@ def test_stragglers_do_not_lengthen_the_pause(breaker: Breaker, clock: FakeClock
     call(breaker)
 
     assert state(breaker) == "closed"
+
+
+# Operation by operation
+
+BOOK, MARKETS = ("GET", "/markets/{ticker}/orderbook"), ("GET", "/markets")
+
+
+@pytest.fixture
+def breakers(clock: FakeClock) -> Breakers:
+    return Breakers(failures=3, now=clock)
+
+
+def test_each_operation_is_judged_by_itself(breakers: Breakers) -> None:
+    """What fails at one operation refuses that alone, and what passes at another mends nothing."""
+    fail(breakers.of(*MARKETS), 3)
+
+    call(breakers.of(*BOOK))
+
+    with pytest.raises(BreakerOpen):
+        call(breakers.of(*MARKETS))
+
+
+def test_the_worst_is_shown(breakers: Breakers, clock: FakeClock) -> None:
+    """All together are as open as the one that fares worst, and have failed as often as it."""
+    assert (breakers.state, breakers.failed_in_a_row) == ("closed", 0)
+    fail(breakers.of(*MARKETS), 3)
+    fail(breakers.of(*BOOK), 1)
+    assert (breakers.state, breakers.failed_in_a_row) == ("open", 3)
+
+    clock.time += 2
+    assert breakers.state == "half_open"
+    call(breakers.of(*MARKETS))
+
+    assert (breakers.state, breakers.failed_in_a_row) == ("closed", 1)
+
+
+def test_what_nobody_asks_for_any_more_is_not_shown(breakers: Breakers, clock: FakeClock) -> None:
+    """An operation that failed, and was not asked for again, does not look like an outage."""
+    fail(breakers.of(*MARKETS), 3)
+    clock.time += OLD_AFTER.total_seconds() - 1
+    fail(breakers.of(*BOOK), 1)
+    assert (breakers.state, breakers.failed_in_a_row) == ("half_open", 3)
+
+    clock.time += 2
+
+    assert (breakers.state, breakers.failed_in_a_row) == ("closed", 1)
+
+
+def test_a_probe_that_fails_is_shown_again(breakers: Breakers, clock: FakeClock) -> None:
+    """An operation that is asked for after a long time, and still fails, is shown."""
+    fail(breakers.of(*MARKETS), 3)
+    clock.time += 2 * OLD_AFTER.total_seconds()
+
+    fail(breakers.of(*MARKETS), 1)
+
+    assert (breakers.state, breakers.failed_in_a_row) == ("open", 4)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from kalshi_gateway.kalshi import calls
-from kalshi_gateway.kalshi.breaker import Breaker
+from kalshi_gateway.kalshi.breaker import Breakers
 from kalshi_gateway.kalshi.budget import Bucket, Budget, Lane
 from kalshi_gateway.kalshi.client import Kalshi, http_client
 from kalshi_gateway.kalshi.errors import (
@@ -417,7 +417,7 @@ async def test_strangers_are_not_asked(exchange: Exchange, signer: Signer) -> No
             await kalshi.market("T")
 
     assert exchange.requests == []
-    assert kalshi.breaker.failed_in_a_row == 0
+    assert kalshi.breakers.failed_in_a_row == 0
 
 
 # Asking again
@@ -471,7 +471,7 @@ async def test_the_front_refuses_a_call(kalshi: Kalshi, exchange: Exchange, stat
             await kalshi.market("T")
 
     assert len(exchange.requests) == 10
-    assert kalshi.breaker.failed_in_a_row == 0
+    assert kalshi.breakers.failed_in_a_row == 0
 
 
 async def test_attempts_are_counted(kalshi: Kalshi, exchange: Exchange) -> None:
@@ -486,7 +486,7 @@ async def test_attempts_are_counted(kalshi: Kalshi, exchange: Exchange) -> None:
 
 async def test_retries_are_a_fraction_of_calls(http: httpx.AsyncClient, exchange: Exchange) -> None:
     """While everything fails, retries add a fifth to the calls, beside the few saved up before."""
-    kalshi = Kalshi(BASE, http, retries=AT_ONCE, breaker=Breaker(failures=10_000))
+    kalshi = Kalshi(BASE, http, retries=AT_ONCE, breakers=Breakers(failures=10_000))
     kalshi.budget = Budget(now=iter(range(10**9)).__next__)
     exchange.says(httpx.Response(500))
 
@@ -546,7 +546,7 @@ async def test_a_clock_refused_twice_is_an_error(kalshi: Kalshi, exchange: Excha
 
 async def test_a_dead_exchange_is_left_alone(http: httpx.AsyncClient, exchange: Exchange) -> None:
     """After some failures in a row nothing is sent for a while."""
-    kalshi = Kalshi(BASE, http, retries=Retries(attempts=1), breaker=Breaker(failures=3))
+    kalshi = Kalshi(BASE, http, retries=Retries(attempts=1), breakers=Breakers(failures=3))
     exchange.says(httpx.ConnectError("refused"))
     for _ in range(3):
         with pytest.raises(Unavailable):
@@ -566,26 +566,26 @@ async def test_a_silent_exchange_costs_no_more_than_the_deadline(
 ) -> None:
     """When no answer comes in time the caller hears of it, and so does the breaker."""
     monkeypatch.setattr(calls, "PATIENCE_S", SOON.total_seconds() / 2)
-    kalshi = Kalshi(BASE, http, breaker=Breaker(failures=1))
+    kalshi = Kalshi(BASE, http, breakers=Breakers(failures=1))
     exchange.says(never)
 
     with pytest.raises(DeadlineExceeded):
         await kalshi.market("T", deadline=SOON)
 
-    assert kalshi.breaker.state == "open"
+    assert kalshi.breakers.state == "open"
 
 
 async def test_hurry_is_not_the_exchanges_fault(
     http: httpx.AsyncClient, exchange: Exchange
 ) -> None:
     """Someone with very little time does not make the exchange look dead to all others."""
-    kalshi = Kalshi(BASE, http, breaker=Breaker(failures=1))
+    kalshi = Kalshi(BASE, http, breakers=Breakers(failures=1))
     exchange.says(never)
 
     with pytest.raises(DeadlineExceeded):
         await kalshi.market("T", deadline=SOON)
 
-    assert kalshi.breaker.state == "closed"
+    assert kalshi.breakers.state == "closed"
 
 
 async def test_a_turn_that_does_not_come_ends_with_the_deadline(
@@ -600,7 +600,7 @@ async def test_a_turn_that_does_not_come_ends_with_the_deadline(
         await kalshi.market("T", deadline=SOON)
 
     assert exchange.requests == []
-    assert kalshi.breaker.failed_in_a_row == 0
+    assert kalshi.breakers.failed_in_a_row == 0
 
 
 # Sharing
@@ -669,7 +669,7 @@ async def test_a_read_nobody_waits_for_is_given_up(
 
     assert again.value.ticker == "T"
     assert len(exchange.requests) == 2
-    assert kalshi.breaker.failed_in_a_row == 0
+    assert kalshi.breakers.failed_in_a_row == 0
 
 
 async def test_a_patient_reader_outlasts_a_hurried_one(kalshi: Kalshi, exchange: Exchange) -> None:
@@ -726,7 +726,7 @@ async def test_a_turn_refused_by_the_breaker_costs_nothing(
     http: httpx.AsyncClient, exchange: Exchange
 ) -> None:
     """While the exchange is left alone no budget is spent either."""
-    kalshi = Kalshi(BASE, http, retries=Retries(attempts=1), breaker=Breaker(failures=1))
+    kalshi = Kalshi(BASE, http, retries=Retries(attempts=1), breakers=Breakers(failures=1))
     exchange.says(httpx.Response(500))
     with pytest.raises(Unavailable):
         await kalshi.market("T")

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from kalshi_gateway.db import Driver, leadership
-from kalshi_gateway.kalshi.breaker import Breaker
+from kalshi_gateway.kalshi.breaker import Breakers
 from kalshi_gateway.kalshi.budget import Budget
 from kalshi_gateway.kalshi.client import Kalshi, Page, http_client
 from kalshi_gateway.kalshi.retries import Retries
@@ -178,7 +178,7 @@ async def a_line(wire: httpx.AsyncBaseTransport) -> AsyncIterator[Kalshi]:
             BASE_URL,
             http,
             budget=hasty_budget(),
-            breaker=Breaker(failures=1_000),
+            breakers=Breakers(failures=1_000),
             retries=Retries(first=timedelta(), longest=timedelta()),
         )
 

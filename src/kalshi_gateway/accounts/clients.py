@@ -59,7 +59,7 @@ class Lines:
     """Lines by user, the most recently used ones.
 
     Users share connections, what operations cost, and what is counted of answers that differ. The
-    breaker is each one's own: the exchange may fail for one account and serve all others.
+    breakers are each one's own: the exchange may fail for one account and serve all others.
     """
 
     def __init__(self, http: httpx.AsyncClient, service: Kalshi, most: int = MOST_LINES) -> None:

@@ -70,7 +70,7 @@ class Examined:
 
 @dataclass(frozen=True)
 class Doctor:
-    """Looks at keys over the service's own line: its connections, its breaker, its clock."""
+    """Looks at keys over the service's own line: its connections, breakers and clock."""
 
     http: httpx.AsyncClient
     kalshi: Kalshi
@@ -82,7 +82,7 @@ class Doctor:
             self.http,
             signer=signer,
             drift=self.kalshi.drift,
-            breaker=self.kalshi.breaker,
+            breakers=self.kalshi.breakers,
             observe=self.kalshi.observe,
         )
         return await examine(line, signer.key)

@@ -56,8 +56,13 @@ class ExchangeLink:
     """The way to the exchange."""
 
     base_url: str
-    breaker: Annotated[str, Field(description="closed: calls pass; open: it is left alone.")]
-    failures_in_a_row: int
+    breaker: Annotated[
+        str,
+        Field(
+            description="Of the operation that fares worst. closed: it passes; open: left alone."
+        ),
+    ]
+    failures_in_a_row: Annotated[int, Field(description="Of the operation that fares worst.")]
     clock_skew_seconds: Annotated[
         float | None, Field(description="How far its clock is ahead of ours.")
     ]
@@ -98,8 +103,8 @@ def gateway_status(kalshi: Kalshi, walks: Mapping[str, Walk], *, complete: bool)
         ),
         exchange=ExchangeLink(
             base_url=kalshi.base_url,
-            breaker=kalshi.breaker.state,
-            failures_in_a_row=kalshi.breaker.failed_in_a_row,
+            breaker=kalshi.breakers.state,
+            failures_in_a_row=kalshi.breakers.failed_in_a_row,
             clock_skew_seconds=None if skew is None else round(skew.total_seconds(), 3),
             budget=tuple(
                 Bucket(

@@ -5,11 +5,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 from .errors import BreakerOpen, Nonsense, RateLimited, Rejected, Unavailable
 
 State = Literal["closed", "open", "half_open"]
+WORST_FIRST: tuple[State, ...] = ("open", "half_open")
+
+#: What has not failed for so long, nor been asked for, says nothing of now; no pause is as long.
+OLD_AFTER = timedelta(minutes=3)
 
 
 class Breaker:
@@ -17,6 +22,18 @@ class Breaker:
 
     The pause doubles with each failed probe, from `shortest` to `longest`.
     """
+
+    __slots__ = (
+        "_failed_at",
+        "_failed_in_a_row",
+        "_limit",
+        "_longest_s",
+        "_now",
+        "_pauses",
+        "_probe_at",
+        "_probing",
+        "_shortest_s",
+    )
 
     def __init__(
         self,
@@ -31,6 +48,7 @@ class Breaker:
         self._longest_s = longest.total_seconds()
         self._now = now
         self._failed_in_a_row = 0
+        self._failed_at: float | None = None
         self._pauses = 0
         self._probe_at: float | None = None
         self._probing = False
@@ -46,6 +64,13 @@ class Breaker:
     def failed_in_a_row(self) -> int:
         """Failures since the last success."""
         return self._failed_in_a_row
+
+    @property
+    def fails_now(self) -> bool:
+        """Whether it failed last time, and not long ago."""
+        if not self._failed_in_a_row or self._failed_at is None:
+            return False
+        return self._now() - self._failed_at < OLD_AFTER.total_seconds()
 
     def check(self) -> None:
         """Raise what `guard` would, before anything is spent on a call that may not go."""
@@ -90,6 +115,7 @@ class Breaker:
 
     def _failed(self, probing: bool) -> None:
         self._failed_in_a_row += 1
+        self._failed_at = self._now()
         # Calls that left before it opened say nothing new when they fail now.
         if not probing and (self._probe_at is not None or self._failed_in_a_row < self._limit):
             return
@@ -97,3 +123,32 @@ class Breaker:
         self._pauses = min(self._pauses + 1, 32)
         self._probe_at = self._now() + pause_s * random.uniform(0.8, 1.2)
         self._probing = False
+
+
+class Breakers:
+    """A breaker for each operation: the exchange may fail at one, and answer all others."""
+
+    def __init__(self, *, failures: int = 5, now: Callable[[], float] = time.monotonic) -> None:
+        self._make = partial(Breaker, failures=failures, now=now)
+        self._by_operation: dict[tuple[str, str], Breaker] = {}
+
+    def of(self, method: str, path: str) -> Breaker:
+        """The breaker of one operation."""
+        breaker = self._by_operation.get((method, path))
+        if breaker is None:
+            breaker = self._by_operation[method, path] = self._make()
+        return breaker
+
+    @property
+    def state(self) -> State:
+        """Of the operation that fares worst, among those that somebody still asks for."""
+        states = {breaker.state for breaker in self._failing()}
+        return next((state for state in WORST_FIRST if state in states), "closed")
+
+    @property
+    def failed_in_a_row(self) -> int:
+        """The most failures since the last success of an operation that somebody still asks for."""
+        return max((breaker.failed_in_a_row for breaker in self._failing()), default=0)
+
+    def _failing(self) -> list[Breaker]:
+        return [breaker for breaker in self._by_operation.values() if breaker.fails_now]

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import httpx
 import msgspec
 
 from . import wire
-from .breaker import Breaker
+from .breaker import Breaker, Breakers
 from .budget import Bucket, Budget, Lane
 from .clock import ExchangeClock
 from .drift import Drift
@@ -117,7 +116,7 @@ class Caller:
     """Asks within an account's budget, signs, repeats reads that failed, shares identical ones.
 
     `http` comes from `http_client` and is closed by whoever made it. Several accounts may share
-    it, the drift, the breaker and, through their signers, one clock. `observe` is told of each
+    it, the drift, the breakers and, through their signers, one clock. `observe` is told of each
     attempt: operation, outcome, seconds.
     """
 
@@ -129,7 +128,7 @@ class Caller:
         signer: Signer | None = None,
         budget: Budget | None = None,
         drift: Drift | None = None,
-        breaker: Breaker | None = None,
+        breakers: Breakers | None = None,
         retries: Retries | None = None,
         observe: Observe | None = None,
     ) -> None:
@@ -137,7 +136,7 @@ class Caller:
         self._path = httpx.URL(self.base_url).path
         self.budget = budget or Budget()
         self.drift = drift or Drift()
-        self.breaker = breaker or Breaker()
+        self.breakers = breakers or Breakers()
         self.clock = signer.clock if signer else ExchangeClock()
         self.observe = observe
         self._http = http
@@ -145,8 +144,8 @@ class Caller:
         self._retries = retries or Retries()
         self._allowance = RetryAllowance(self._retries.share)
         self._flights = Flights()
-        #: Of what is passed on others choose what is asked: each operation is judged by itself.
-        self._passed_on: defaultdict[tuple[str, str], Breaker] = defaultdict(Breaker)
+        #: Of what is passed on others choose what is asked: its failures are not held against ours.
+        self._passed_on = Breakers()
 
     @property
     def skew(self) -> timedelta | None:
@@ -177,11 +176,11 @@ class Caller:
         """The answer to a path and its query as they stand, unread; errors carry the refusal.
 
         It is shared with nobody: who passes on answers knows which of them are too old. What fails
-        stops nothing but the same operation, asked in the same way.
+        stops nothing but the same operation, passed on like this.
         """
         request = self._request(target, headers)
         ends_at = asyncio.get_running_loop().time() + (deadline or DEADLINE).total_seconds()
-        breaker = self._passed_on[operation.method, operation.path]
+        breaker = self._passed_on.of(operation.method, operation.path)
         return await self._send(operation, request, lane, ends_at, breaker)
 
     async def once(
@@ -204,8 +203,9 @@ class Caller:
         # A bucket may hold more than we know; whether it pays for this is for the exchange to say.
         cost = min(cost, self.budget.capacity(operation.bucket))
         # A cancel is tried, however often the exchange has failed.
-        breaker = None if lane is Lane.CANCEL else self._passed_on[operation.method, operation.path]
-        if breaker is not None:
+        breaker: Breaker | None = None
+        if lane is not Lane.CANCEL:
+            breaker = self._passed_on.of(operation.method, operation.path)
             breaker.check()
         turn_by = loop.time() + TURN.total_seconds()
         try:
@@ -289,11 +289,12 @@ class Caller:
         lane: Lane,
         deadline: timedelta | None,
     ) -> T:
+        breaker = self.breakers.of(operation.method, operation.path)
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + (deadline or DEADLINE).total_seconds()
 
         async def call() -> T:
-            return parse(await self._send(operation, request, lane, ends_at, self.breaker))
+            return parse(await self._send(operation, request, lane, ends_at, breaker))
 
         if lane in NEVER_SHARED:
             return await call()
