@@ -1,10 +1,12 @@
 """What a caller is told when the database fails."""
 
+import shutil
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 
 import pytest
 
-from kalshi_gateway import db
+from kalshi_gateway import db, migrate
 from kalshi_gateway.db import Database, DatabaseUnavailable
 from tests.wires import wire
 
@@ -42,3 +44,36 @@ async def test_all_connections_taken(database_url: str, monkeypatch: pytest.Monk
                 _ = await stack.enter_async_context(database.connect())
             with pytest.raises(DatabaseUnavailable):
                 _ = await database.connect().__aenter__()
+
+
+async def test_a_file_that_cannot_be_read(database: Database, tmp_path: Path) -> None:
+    """What goes wrong with a file meanwhile is told as that, and not as the database's."""
+    missing = tmp_path / "missing"
+
+    for connection in (database.driver, database.connect, database.begin):
+        with pytest.raises(FileNotFoundError):
+            async with connection():
+                missing.read_bytes()
+
+
+async def test_migrations_that_cannot_be_read(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installation of which a file cannot be read does not put it on the database."""
+    scripts = tmp_path / "migrations"
+    shutil.copytree(migrate._scripts(), scripts)
+    (scripts / "env.py").unlink()
+    (scripts / "env.py").mkdir()
+    monkeypatch.setattr(migrate, "_scripts", lambda: scripts)
+
+    with pytest.raises(IsADirectoryError, match=r"env\.py"):
+        await migrate.to_head(database_url)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost:1", "/?host=/nowhere"])
+async def test_nobody_there(host: str) -> None:
+    """An address at which nobody answers, of whatever kind, is a database that is away."""
+    async with Database.opened(f"postgresql://nobody@{host}") as database:
+        for connection in (database.driver, database.connect):
+            with pytest.raises(DatabaseUnavailable):
+                await connection().__aenter__()

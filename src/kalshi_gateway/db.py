@@ -142,14 +142,18 @@ class Database:
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """Whatever the two libraries raise when the database fails us, as one error with a name."""
+    """Whatever the two libraries raise when the database fails us, as one error with a name.
+
+    The block may read files, but talks to nobody else: what a connection fails with does not say
+    whose it was.
+    """
     try:
         yield
     except Exception as error:
         cause = _cause(error)
         if isinstance(cause, UNKEEPABLE):
             raise Malformed("A value has a character in it that cannot be kept.") from error
-        if isinstance(cause, LOST) or _closed(cause):
+        if (isinstance(cause, LOST) and not _of_a_file(cause)) or _closed(cause):
             raise DatabaseUnavailable(
                 "The database cannot answer now; try again in a moment.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
@@ -162,6 +166,11 @@ def _cause(error: BaseException) -> BaseException:
     while isinstance(error, exc.DBAPIError) and error.orig is not None:
         error = error.orig.__cause__ or error.orig
     return error
+
+
+def _of_a_file(error: BaseException) -> bool:
+    # Neither asyncio nor uvloop names one, also not a socket's, when a connection fails.
+    return isinstance(error, OSError) and error.filename is not None
 
 
 def _closed(error: BaseException) -> bool:
