@@ -38,7 +38,13 @@ MOST_VALUED = 8
 PAYMENTS_EVERY = timedelta(hours=1)
 
 PAYMENTS = "payments"
+#: The list of payments by which it shows whether a key may ask for them.
+PAID_IN: Source = "deposits"
 PAYMENT_LISTS: frozenset[str] = frozenset(get_args(Source))
+
+
+class OtherReach(Exception):
+    """The key shows more of the member than it did, or less: it was locked, or let go."""
 
 
 class AnotherMember(Nonsense):
@@ -95,10 +101,15 @@ class Member:
         self._seen_orders: set[str] = set()
 
     async def read(self) -> Stand:
-        """Balance and positions, and whatever is new in the member's lists."""
+        """Balance and positions, and whatever is new in the member's lists.
+
+        Raises `OtherReach` before any list is read: what they do not show any more would be taken
+        for gone, and then for read.
+        """
         subaccounts = await self._subaccounts()
         positions = await self._positions([of.number for of in subaccounts])
         balance = await self._balance(subaccounts, positions)
+        await self._check_reach(balance)
         payments = self._payments(balance)
         await together(
             self._fills(),
@@ -148,6 +159,18 @@ class Member:
     async def _told(self, of: "_Subaccount") -> wire.Balance:
         answer = await self._kalshi.balance(subaccount=of.number or None, lane=self._lane)
         return answer.value
+
+    async def _check_reach(self, balance: wire.Balance) -> None:
+        """Raise `OtherReach` if the key was narrowed or widened since what we have was read."""
+        held = self._known.held
+        # Whoever is locked to a subaccount is not told the shards of its money
+        # (docs.kalshi.com/getting_started/subaccounts); what else they may be left out for is
+        # found out by asking.
+        if held is None or _tells_shards(balance) == _tells_shards(held.balance):
+            return
+        showed_all = PAID_IN not in held.withheld
+        if await shows_all(self._kalshi, self._lane) != showed_all:
+            raise OtherReach
 
     async def _positions(self, subaccounts: Iterable[int]) -> list[Placed]:
         found: list[Placed] = []
@@ -414,6 +437,10 @@ class _Subaccount:
                 if index is not None
             ),
         )
+
+
+def _tells_shards(balance: wire.Balance) -> bool:
+    return balance.balance_breakdown is not None
 
 
 def _added(parts: Sequence[wire.Balance]) -> wire.Balance:

@@ -254,24 +254,14 @@ class Refresher:
         ledger_id = turn.cached.ledger_id if same_key else None
         if ledger_id is None:
             ledger_id = await self._ledger_of(turn)
-        known = await self._known(turn, ledger_id)
-
-        async def flush(harvest: Harvest) -> None:
-            async with self.database.driver() as conn, conn.transaction():
-                await self._hold(conn, turn)
-                if await storing.save(conn, ledger_id, harvest):
-                    await repository.note_rows(conn, turn.user_id)
-
-        member = Member(
-            turn.line.kalshi,
-            known,
-            flush,
-            current_at=current_at,
-            cutoff=await self._cutoffs(),
-            lane=turn.lane,
-        )
+        member = await self._member(turn, ledger_id, current_at)
         began_at = datetime.now(UTC)
-        stand = await member.read()
+        try:
+            stand = await member.read()
+        except fetching.OtherReach:
+            ledger_id = await self._ledger_of(turn)
+            member = await self._member(turn, ledger_id, current_at)
+            stand = await member.read()
         await self._look_up(ledger_id, member.harvest.tickers)
         as_of = began_at - self._behind(turn, began_at, current_at)
         epoch = turn.cached.epoch if caught_up else turn.cached.known_epoch
@@ -279,6 +269,24 @@ class Refresher:
         walked = await self._progress.markets(facts.PRICED)
         await self._save(turn, ledger_id, member, stand, as_of, epoch, walked)
         return await self._found(turn.user_id)
+
+    async def _member(self, turn: Turn, ledger_id: UUID, current_at: datetime | None) -> Member:
+        """The user's side of the exchange, to be read on from where the ledger ends."""
+
+        async def flush(harvest: Harvest) -> None:
+            async with self.database.driver() as conn, conn.transaction():
+                await self._hold(conn, turn)
+                if await storing.save(conn, ledger_id, harvest):
+                    await repository.note_rows(conn, turn.user_id)
+
+        return Member(
+            turn.line.kalshi,
+            await self._known(turn, ledger_id),
+            flush,
+            current_at=current_at,
+            cutoff=await self._cutoffs(),
+            lane=turn.lane,
+        )
 
     async def _found(self, user_id: str) -> Cached:
         async with self.database.driver() as conn:
@@ -312,7 +320,7 @@ class Refresher:
         return known is not None and current_at <= known
 
     async def _ledger_of(self, turn: Turn) -> UUID:
-        """The ledger of the member behind a key that we have not read with before.
+        """The ledger of the member behind a key that we have not read with before, or not so.
 
         A key that shows only a part of the member gets one of its own, without a name: in the
         member's, what it does not show would be taken for gone, and then for read.
