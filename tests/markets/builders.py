@@ -162,20 +162,22 @@ async def note_walk(
     cursor: str | None = None,
     rows: int = 0,
     set_aside: int = 0,
+    failure: str | None = None,
 ) -> None:
     """How far a walk has come, in place of what was noted of it before."""
     async with database.driver() as conn:
         await conn.execute("DELETE FROM catalogue_walks WHERE scope = $1", scope)
         await conn.execute(
             "INSERT INTO catalogue_walks"
-            " (scope, began_at, cursor, pages, rows, set_aside, complete_as_of)"
-            " VALUES ($1, $2, $3, 1, $4, $5, $6)",
+            " (scope, began_at, cursor, pages, rows, set_aside, complete_as_of, failure)"
+            " VALUES ($1, $2, $3, 1, $4, $5, $6, $7)",
             scope,
             complete_as_of or datetime.now(UTC),
             cursor,
             rows,
             set_aside,
             complete_as_of,
+            failure,
         )
 
 

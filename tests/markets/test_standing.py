@@ -243,6 +243,42 @@ async def test_closed_by_changes(client: Client, database: Database) -> None:
     assert 7200 <= late["age_seconds"] < 7260
 
 
+@pytest.mark.parametrize(
+    ("path", "asked", "scope"),
+    [
+        ("/kalshi/markets", {"status": "closed"}, "changes:updated"),
+        ("/kalshi/markets", {"status": "unopened"}, "changes:created"),
+        ("/kalshi/markets", {"status": "settled"}, "changes:settled"),
+        ("/kalshi/markets/KXHIGHNY-26JUN15-T86", {}, "changes:updated"),
+        ("/kalshi/markets/KXHIGHNY-26JUN15-T87", {}, "changes:settled"),
+        ("/kalshi/events", {"markets": "false"}, "changes:events"),
+        ("/kalshi/events/KXHIGHNY-26JUN15", {}, "changes:events"),
+        ("/kalshi/series", {}, "changes:series"),
+        ("/kalshi/series/KXHIGHNY", {}, "changes:series"),
+        ("/kalshi/categories", {}, "changes:series"),
+    ],
+)
+async def test_why_changes_are_old(
+    client: Client, database: Database, path: str, asked: dict[str, str], scope: str
+) -> None:
+    """What changes keep up to date is stale for a reason when they cannot be asked for."""
+    markets = [
+        a_market(),
+        a_market("KXHIGHNY-26JUN15-T86", status="closed"),
+        a_market("KXHIGHNY-26JUN15-T87", status="finalized", result="yes"),
+    ]
+    await store(database, a_series(), an_event(), *markets, as_of=ago(minutes=20))
+    await note_all_walked(database, as_of=ago(minutes=20))
+    await note_walk(
+        database, scope, complete_as_of=ago(minutes=20), failure="503 from the exchange"
+    )
+
+    meta = await meta_of(client, path, **asked)
+
+    assert meta["stale"] is True
+    assert "the exchange could not be read: 503 from the exchange" in meta["warnings"]
+
+
 async def test_combos_in_a_list(client: Client, database: Database) -> None:
     """Combos are never walked: a list with them is not complete, and as old as the oldest."""
     combo = a_market(COMBO, mve_collection_ticker="KXMVESPORTS-R")

@@ -155,12 +155,17 @@ def client_of(port: int) -> httpx.AsyncClient:
 
 async def known_paths(client: httpx.AsyncClient, exchange: Exchange) -> list[str]:
     """One of each kind of answer, asked for once, so that it is known."""
-    market = next(iter(exchange.catalogue.created["open", 0].things))
+    market, closed = (
+        next(iter(exchange.catalogue.created[status, 0].things)) for status in ("open", "closed")
+    )
     paths = [
         "/kalshi/markets?limit=5",
         f"/kalshi/markets/{market.ticker}",
         f"/kalshi/markets/{market.ticker}/orderbook",
+        f"/kalshi/markets/{closed.ticker}",
+        "/kalshi/markets?status=closed",
         f"/kalshi/events/{market.event_ticker}",
+        "/kalshi/series",
         "/kalshi/categories",
         "/kalshi/exchange",
     ]

@@ -111,15 +111,14 @@ class Progress:
     async def event(self, row_as_of: datetime, inside: Sequence[Inside]) -> Standing:
         """How things stand with one event and the markets in it."""
         known = await self.walks()
-        named_as_of = _as_of([_names(known, scope) for scope in NAMES if scope != "series"])
+        named = [_names(known, scope) for scope in NAMES if scope != "series"]
         rows = [
-            max(row_as_of, named_as_of or row_as_of),
+            max(row_as_of, _as_of(named) or row_as_of),
             *(_confirmed(known, market.status, market.as_of) for market in inside),
         ]
         walked = [_markets(known, status) for status in WALKED]
         warnings = [text for part in walked for text in part.warnings]
-        failure = next((part.failure for part in walked if part.failure), None)
-        part = Part(min(rows), (*warnings, SETTLED), failure)
+        part = Part(min(rows), (*warnings, SETTLED), _failure([*named, *walked]))
         return _standing([part], 2 * self._prices_every)
 
     async def one_series(self, row_as_of: datetime) -> Standing:
@@ -145,8 +144,12 @@ def _standing(parts: Sequence[Part], fresh_for: timedelta) -> Standing:
 
 
 def _hindrance(parts: Iterable[Part]) -> str | None:
-    failure = next((part.failure for part in parts if part.failure), None)
+    failure = _failure(parts)
     return None if failure is None else f"the exchange could not be read: {failure}"
+
+
+def _failure(parts: Iterable[Part]) -> str | None:
+    return next((part.failure for part in parts if part.failure), None)
 
 
 def _as_of(parts: Iterable[Part]) -> datetime | None:
@@ -167,29 +170,34 @@ def _markets(known: Walks, status: str) -> Part:
     Prices are only seen by walking, so open and paused markets are as old as their walk; of the
     others, metadata is all there is, and each round of changes confirms it.
     """
-    changed_as_of = _as_of([_walked(known, scope, "changed") for scope in MARKET_CHANGES])
+    changes = [_walked(known, scope, "changed") for scope in MARKET_CHANGES]
+    changed = Part(_as_of(changes), failure=_failure(changes))
     if status == "settled":
-        return Part(changed_as_of, (SETTLED,))
+        return changed._replace(warnings=(SETTLED,))
     walked = _walked(known, f"markets:{status}", status)
-    if walked.as_of is None or changed_as_of is None or status in ("open", "paused"):
-        return walked
-    return walked._replace(as_of=max(walked.as_of, changed_as_of))
+    return walked if status in ("open", "paused") else _kept_up(walked, changed)
 
 
 def _names(known: Walks, scope: str) -> Part:
     """Series, or the events in one state: walked once, and then kept up to date."""
     walked = _walked(known, scope, " ".join(reversed(scope.split(":"))))
-    changed_as_of = _walked(known, NAMES[scope], "changed").as_of
-    if walked.as_of is None or changed_as_of is None:
-        return walked
-    return walked._replace(as_of=max(walked.as_of, changed_as_of))
+    return _kept_up(walked, _walked(known, NAMES[scope], "changed"))
+
+
+def _kept_up(walked: Part, changed: Part) -> Part:
+    """What was walked once, and is renewed by changes: it grows old where they cannot be had."""
+    failure = changed.failure or walked.failure
+    if walked.as_of is None or changed.as_of is None:
+        return walked._replace(failure=failure)
+    return walked._replace(as_of=max(walked.as_of, changed.as_of), failure=failure)
 
 
 def _walked(known: Walks, scope: str, what: str) -> Part:
     what = f"{what} markets" if scope.startswith("markets:") else what
     walk = known.get(scope)
     if walk is None or walk.complete_as_of is None:
-        return Part(None, (f"{what} are still being read: {walk.rows if walk else 0} so far",))
+        text = f"{what} are still being read: {walk.rows if walk else 0} so far"
+        return Part(None, (text,), walk.failure if walk else None)
     # While it walks again, what the last whole walk could not read is missing still.
     if left_out := max(walk.set_aside, walk.left_out):
         text = f"{left_out} {what} could not be read and are left out"
