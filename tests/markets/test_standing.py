@@ -296,6 +296,18 @@ async def test_combos_in_a_list(client: Client, database: Database) -> None:
     assert among["stale"] is named["stale"] is True
 
 
+async def test_settled_combos(client: Client, database: Database) -> None:
+    """Nobody asks about a combo again once it has settled: there is nothing to grow old."""
+    settled = a_market(COMBO, status="finalized", mve_collection_ticker="KXMVESPORTS-R")
+    await store(database, settled, as_of=ago(days=3))
+    await note_all_walked(database)
+
+    single = await meta_of(client, f"/kalshi/markets/{COMBO}")
+    named = await meta_of(client, tickers=COMBO, status="settled")
+
+    assert single["stale"] is named["stale"] is False
+
+
 async def test_named_and_unknown(client: Client, database: Database) -> None:
     """A ticker that was named and is not in the catalogue is missing, not non-existent."""
     await store(database, a_market("KXA-1-X"), a_market("KXA-1-Y", status="finalized"))

@@ -127,9 +127,11 @@ async def unknown_among(conn: Driver, tickers: Sequence[str]) -> int:
 
 
 async def oldest_combo(conn: Driver, tickers: Sequence[str]) -> datetime | None:
-    """When the exchange was asked for the combo among these that we asked for longest ago."""
+    """When the exchange was asked for the unsettled combo among these that was asked for first."""
     as_of: datetime | None = await conn.fetchval(
-        "SELECT min(as_of) FROM instruments WHERE ticker = ANY($1) AND is_combo", tickers
+        "SELECT min(as_of) FROM instruments WHERE ticker = ANY($1) AND is_combo"
+        " AND status <> 'settled'",
+        tickers,
     )
     return as_of
 

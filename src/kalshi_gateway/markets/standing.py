@@ -80,7 +80,8 @@ class Progress:
 
     async def market(self, found: Found) -> Standing:
         """How things stand with one market: a walk confirms rows that it does not touch."""
-        if found.is_combo:
+        # Of a combo that has settled there is nothing more to hear, as of any market.
+        if found.is_combo and found.status != "settled":
             return Standing(found.as_of, 2 * COMBO_FRESH_FOR.total_seconds())
         known = await self.walks()
         as_of = _confirmed(known, found.status, found.as_of)
