@@ -19,7 +19,7 @@ import msgspec
 
 from kalshi_gateway import db, embedded, migrate
 from kalshi_gateway.kalshi.drift import Drift
-from kalshi_gateway.markets import repository, vocabulary
+from kalshi_gateway.markets import genres, repository, vocabulary
 from kalshi_gateway.markets.catalogue import Catalogue
 from kalshi_gateway.simulator.exchange import Exchange
 
@@ -153,6 +153,7 @@ async def _fill(conn: Connection, markets: int) -> None:
         await conn.execute(row["indexdef"])
     await conn.execute("VACUUM ANALYZE")
     await vocabulary.recount(conn)
+    await genres.recount(conn)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The whole schema, on one page."""
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -59,6 +60,7 @@ events = Table(
     Column("title", Text),
     Column("sub_title", Text),
     Column("category", Text),
+    Column("genre", BigInteger, nullable=False),
     Column("search", TSVECTOR, nullable=False),
     Column("body", Text, nullable=False, comment="the finished JSON object, without its markets"),
     Column("digest", BigInteger, nullable=False),
@@ -70,7 +72,24 @@ events = Table(
     Column("close_time", Moment),
     Column("created_time", Moment),
     Index("ix_events_series_ticker", "series_ticker"),
+    Index("ix_events_genre", "genre"),
     Index("ix_events_search", "search", postgresql_using="gin"),
+)
+
+#: A category with the tags of a series, as what markets are of; a few hundred.
+genres = Table(
+    "genres",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False, comment="64 bits of both"),
+    Column("category", Text, comment="in small letters"),
+    Column("tags", ARRAY(Text), nullable=False, comment="in small letters"),
+    Column(
+        "share",
+        REAL,
+        nullable=False,
+        server_default=text("0"),
+        comment="of all markets that are not settled, as it was when they were counted",
+    ),
 )
 
 #: A market as a row of ours: columns to filter and sort by, and its finished JSON.
@@ -81,6 +100,7 @@ instruments = Table(
     Column("event_ticker", Ticker, nullable=False),
     Column("series_ticker", Ticker),
     Column("category", Text),
+    Column("genre", BigInteger, nullable=False),
     Column("status", Text, nullable=False, comment="unopened, open, paused, closed, settled"),
     Column("is_combo", Boolean, nullable=False),
     Column("last_price_microdollars", Integer),
@@ -425,53 +445,41 @@ _SORTED = (
     "created_time",
 )
 
-#: What a series is mostly sorted by. To write a market for all six would cost a fifth more.
-_SORTED_IN_SERIES = ("volume_24h_centicontracts", "close_time")
+#: What else lists are filtered by, but for the sort itself.
+_FILTERED = ("close_time", "last_price_microdollars", "volume_centicontracts")
 
-#: What else lists are filtered by, for the sort that is meant where none is named.
-_OF_THE_MOST_ASKED = (
-    instruments.c.last_price_microdollars,
-    instruments.c.volume_centicontracts,
-)
+_NOT_OVER = text("status <> 'settled' AND NOT is_combo")
 
-_LARGE = ("Climate and Weather", "Crypto", "Sports")
-
-#: Categories of which there is so much that a list of one is soon met in the order of all.
-LARGE_CATEGORIES = frozenset(name.lower() for name in _LARGE)
-
-#: What a row is of a category that is none of them.
-IN_SMALL_CATEGORY = f"category NOT IN ({', '.join(repr(name) for name in _LARGE)})"
-
-# One index per sort of the market list: a page is a range of it, at any depth. What lists are often
+# One index per sort of the market list: a page is a range of it, at any depth. All that lists are
 # filtered by stands behind the place, so that a row left out costs no look at the table. Of series
-# and small categories too many would be left out, so open markets are in order within them as well.
+# and genres too many would be left out, so all but what is settled is in order within them as well.
 for _column in _SORTED:
     _sort = _column.removesuffix("_microdollars").removesuffix("_centicontracts")
-    if _column in _SORTED_IN_SERIES:
-        Index(
-            f"ix_instruments_of_series_by_{_sort}",
-            instruments.c.series_ticker,
-            instruments.c[_column],
-            instruments.c.ticker,
-            postgresql_where=text("status = 'open' AND NOT is_combo"),
-        )
-    Index(
-        f"ix_instruments_of_category_by_{_sort}",
-        text("lower(category)"),
-        instruments.c[_column],
-        instruments.c.ticker,
-        postgresql_where=text(f"status = 'open' AND NOT is_combo AND {IN_SMALL_CATEGORY}"),
-    )
+    _place = (instruments.c[_column], instruments.c.ticker)
+    _told = [instruments.c[_other] for _other in _FILTERED if _other != _column]
     Index(
         f"ix_instruments_by_{_sort}",
         instruments.c.status,
         instruments.c.is_combo,
-        instruments.c[_column],
-        instruments.c.ticker,
-        text("lower(category)"),
+        *_place,
+        instruments.c.genre,
         instruments.c.series_ticker,
-        *([] if _column == "close_time" else [instruments.c.close_time]),
-        *(_OF_THE_MOST_ASKED if _column == "volume_24h_centicontracts" else []),
+        *_told,
+    )
+    Index(
+        f"ix_instruments_of_genre_by_{_sort}",
+        instruments.c.genre,
+        instruments.c.status,
+        *_place,
+        *_told,
+        postgresql_where=_NOT_OVER,
+    )
+    Index(
+        f"ix_instruments_of_series_by_{_sort}",
+        instruments.c.series_ticker,
+        instruments.c.status,
+        *_place,
+        postgresql_where=_NOT_OVER,
     )
 # What a search finds, best first: written as the questions write it, or it is not used.
 for _table, _name in ((instruments, "ticker"), (events, "event_ticker")):
@@ -489,7 +497,7 @@ Index(
     instruments.c.series_ticker,
     instruments.c.is_combo,
 )
-Index("ix_instruments_category", text("lower(category)"), instruments.c.status)
+Index("ix_instruments_genre", instruments.c.genre, instruments.c.status)
 Index(
     "ix_instruments_search_open",
     instruments.c.search,

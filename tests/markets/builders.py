@@ -10,7 +10,7 @@ from kalshi_gateway.db import Database, Driver
 from kalshi_gateway.kalshi import wire
 from kalshi_gateway.kalshi.drift import Drift
 from kalshi_gateway.kalshi.reading import Shape, read
-from kalshi_gateway.markets import family, repository, storing, totals
+from kalshi_gateway.markets import family, genres, repository, storing, totals
 from kalshi_gateway.markets.catalogue import NO_FAMILY
 
 S = TypeVar("S", bound=Shape)
@@ -135,13 +135,15 @@ async def save(conn: Driver, things: Iterable[Thing], as_of: datetime) -> None:
     await storing.SERIES.renew(
         conn, [storing.series_record(row, family.series_words(row), 1, as_of) for row in series]
     )
-    events = []
+    events, met = [], set()
     for row in things:
         if isinstance(row, wire.Event):
             parent = await repository.series_noun(conn, row.series_ticker or "")
             event = family.event_from_wire(row, parent, as_of)
             events.append(storing.event_record(event, family.event_words(event, parent), 1, as_of))
+            met.add(genres.genre_of(event.category, event.tags))
     await storing.EVENTS.renew(conn, events)
+    await genres.learn(conn, met)
     markets = [row for row in things if isinstance(row, wire.Market)]
     families = {
         ticker: await repository.family_of(conn, ticker) or NO_FAMILY

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from kalshi_gateway.db import Database
-from kalshi_gateway.markets import repository
+from kalshi_gateway.markets import ordering
 
 from .builders import a_market, a_series, an_event, note_all_walked, store
 from .gateway import Shared
@@ -319,12 +319,12 @@ async def test_all_mistakes_at_once(client: Client) -> None:
     assert sorted(problem["pointers"]) == ["/query/colour", "/query/limit", "/query/sort"]
 
 
-@pytest.mark.parametrize("most_named", [0, 16])
-async def test_a_tag_of_few_series_or_many(
-    client: Client, most_named: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("most", [0, 16])
+async def test_a_tag_of_few_genres_or_many(
+    client: Client, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many series have a tag, their markets are found."""
-    monkeypatch.setattr(repository, "MOST_NAMED", most_named)
+    """However many genres have a tag, their markets are found."""
+    monkeypatch.setattr(ordering, "MOST_RANGES", most)
 
     response = await client.get("/kalshi/markets", params={"tag": "nfl"})
 

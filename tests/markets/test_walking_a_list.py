@@ -7,7 +7,6 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from kalshi_gateway import tables
 from kalshi_gateway.kalshi import wire
 from kalshi_gateway.markets import ordering
 from kalshi_gateway.markets.listing import (
@@ -88,21 +87,16 @@ async def test_deep_walk(client: Client, sort: str, order: str) -> None:
         assert await walked(client, "/kalshi/markets", {**asked, "limit": limit}) == whole
 
 
-@pytest.mark.parametrize("states", [["open"], ["open", "closed"]], ids=str)
-@pytest.mark.parametrize("many", [True, False])
+@pytest.mark.parametrize("states", [["open"], ["open", "closed"], ["open", "settled"]], ids=str)
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort", SORTS)
 async def test_walk_of_a_series(
     client: Client,
     sort: str,
     order: str,
-    many: bool,
     states: list[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A series is walked as all markets are, be it read in order, sorted or too long for that."""
-    if many:
-        monkeypatch.setattr(ordering, "MOST_SORTED", 50)
+    """A series is walked as all markets are."""
     asked: dict[str, Any] = {"sort": sort, "order": order}
     everything = await walked(client, "/kalshi/markets", {**asked, "limit": 1000})
 
@@ -114,10 +108,18 @@ async def test_walk_of_a_series(
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("narrower", [{}, {"min_price": "0.2"}], ids=str)
+@pytest.mark.parametrize("most", [0, 16])
 async def test_walk_of_a_category(
-    client: Client, sort: str, order: str, category: str, narrower: dict[str, str]
+    client: Client,
+    sort: str,
+    order: str,
+    category: str,
+    narrower: dict[str, str],
+    most: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A category, large or small and however it is spelled, is walked as all markets are."""
+    """A category, however it is spelled, is walked as all markets are: by genres or among all."""
+    monkeypatch.setattr(ordering, "MOST_RANGES", most)
     asked: dict[str, Any] = {"sort": sort, "order": order, **narrower}
     everything = (await client.get("/kalshi/markets", params={**asked, "limit": 1000})).json()
     expected = [
@@ -126,7 +128,7 @@ async def test_walk_of_a_category(
         if market["category"].lower() == category.lower()
     ]
 
-    for states in (["open"], ["open", "closed"]):
+    for states in (["open"], ["open", "closed"], ["open", "settled"]):
         asked |= {"category": category, "status": states}
         assert await walked(client, "/kalshi/markets", {**asked, "limit": 7}) == expected
 
@@ -164,17 +166,20 @@ async def test_walk_between_two_moments(
     assert len(found) == whole.json()["meta"]["total"] == count
 
 
-@pytest.mark.parametrize("most", [1, 20, 2_000])
+@pytest.mark.parametrize("states", [["open"], ["open", "settled"]], ids=str)
 @pytest.mark.parametrize("sort", SORTS)
-async def test_walk_of_what_only_rows_tell(
-    client: Client, sort: str, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However many rows have to be looked at for a page, each that is asked for comes once."""
-    monkeypatch.setattr(ordering, "MOST_WALKED", most)
+async def test_walk_of_what_is_filtered(client: Client, sort: str, states: list[str]) -> None:
+    """However many rows are passed over for a page, each that is asked for comes once."""
     everything = (await client.get("/kalshi/markets", params={"sort": sort})).json()["markets"]
     likely = {market["ticker"] for market in everything if (market["last_price"] or 0) >= 0.2}
 
-    asked = {"sort": sort, "min_price": "0.2", "max_price": "0.4", "min_volume": "0"}
+    asked: dict[str, Any] = {
+        "sort": sort,
+        "min_price": "0.2",
+        "max_price": "0.4",
+        "min_volume": "0",
+    }
+    asked |= {"status": states}
     found = await walked(client, "/kalshi/markets", {**asked, "limit": 4})
 
     assert 20 < len(found) < 60
@@ -313,11 +318,3 @@ async def test_forged_places_of_families(client: Client) -> None:
         cursor = cursor_after(place, EventListing())
         response = await client.get("/kalshi/events", params={"cursor": cursor})
         assert response.json()["code"] == "cursor_invalid"
-
-
-async def test_series_are_read_in_order_where_an_index_has_them() -> None:
-    """What lists take for an index's own order of a series is one, and no other is."""
-    names = {str(index.name) for index in tables.instruments.indexes}
-    indexed = {name for name in names if name.startswith("ix_instruments_of_series_by_")}
-
-    assert indexed == {f"ix_instruments_of_series_by_{sort}" for sort in ordering.SORTED_IN_SERIES}

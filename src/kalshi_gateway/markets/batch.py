@@ -8,7 +8,8 @@ import asyncpg
 
 from kalshi_gateway.db import Driver
 
-from . import totals, vocabulary
+from . import genres, totals, vocabulary
+from .genres import Genre
 from .storing import EVENTS, MARKETS, SERIES, Record, Stage
 
 #: What the driver or Postgres says of a figure or a text that no column of ours can hold.
@@ -75,6 +76,8 @@ class Batch:
     #: Words that need not be learnt; and all others of its records, once somebody listened to them.
     known_words: Set[str] = frozenset()
     heard: set[str] | None = None
+    #: What its events are of; markets are of no other.
+    genres: set[Genre] = field(default_factory=set)
     #: What new names change in other tables, in the same transaction.
     spread: Callable[[Driver], Awaitable[None]] = nothing
     #: What its writer remembers of it; given the batch, which else would hold itself in memory.
@@ -153,6 +156,9 @@ async def save(conn: Driver, pages: Sequence[Batch]) -> None:
     heard = set[str]().union(*(page.listen() for page in pages)) - whole.known_words
     if heard:
         await vocabulary.learn(conn, heard)
+    met = set[Genre]().union(*(page.genres for page in pages))
+    if met:
+        await genres.learn(conn, met)
     event = whole.kind.event
     if event is not None:
         await totals.restate(conn, {record[event] for record in whole.records.values()})

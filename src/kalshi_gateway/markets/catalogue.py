@@ -16,6 +16,7 @@ from . import family as families
 from . import storing
 from .batch import EVENT_KIND, MARKET_KIND, SERIES_KIND, Batch
 from .family import Event, Series
+from .genres import genre_of
 from .market import Family
 from .wanted import Wanted
 
@@ -163,6 +164,7 @@ class Catalogue:
             event = families.event_from_wire(row, series, as_of)
             family = fresh[event.event_ticker] = families.family_of(event, series)
             digests[event.event_ticker] = digest
+            batch.genres.add(genre_of(event.category, event.tags))
             batch.records[event.event_ticker] = storing.event_record(
                 event, list(family.words), digest, as_of
             )

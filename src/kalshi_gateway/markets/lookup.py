@@ -29,6 +29,7 @@ from .family import (
     series_from_wire,
     series_words,
 )
+from .genres import genre_of
 from .market import Family
 from .repository import Found, FoundFamily, Inside
 from .standing import COMBO_FRESH_FOR, Progress
@@ -244,6 +245,7 @@ class Lookup:
         event_digest = storing.digest(msgspec.json.encode(row))
         record = storing.event_record(event, event_words(event, series), event_digest, as_of)
         itself = Batch(EVENT_KIND, as_of, records={event.event_ticker: record})
+        itself.genres.add(genre_of(event.category, event.tags))
         async with self._database.driver() as conn, conn.transaction():
             # Markets before their event, like pages: nobody waits for somebody who waits for him.
             if await repository.event_digest(conn, event.event_ticker) == event_digest:

@@ -1,8 +1,9 @@
 """Conditions on rows, and the values they speak of."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .genres import Genres
 from .search import Query
 
 
@@ -12,37 +13,45 @@ class Question:
 
     conditions: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
-    #: Those of them that only the row itself tells, and no index that a list is read from.
-    told_by_row: list[str] = field(default_factory=list)
-    #: Whether how it is best read depends on the values.
-    varies: bool = False
+    #: What it is to be of, where it is asked for a category or a tag.
+    genres: Genres | None = None
+    #: Whether it is read in the same way whatever the values are.
+    read_one_way: bool = False
 
     def value(self, value: Any) -> str:
         """The placeholder that stands for this value."""
         self.values.append(value)
         return f"${len(self.values)}"
 
-    def any_value(self, value: Any, kind: str) -> str:
-        """The same, for a condition that is best read in one way whatever the value is.
+    def asked(self, value: Any, kind: str) -> str:
+        """The same, for a value that how it is read may depend on.
 
-        Postgres looks into no subquery: it plans once, and not anew for every page, which takes
-        longer than to read one.
+        Postgres looks into no subquery: there it plans once, and not anew for every page, which
+        takes longer than to read one.
         """
-        return f"(SELECT {self.value(value)}::{kind})"
+        said = f"{self.value(value)}::{kind}"
+        return f"(SELECT {said})" if self.read_one_way else said
+
+    def below(self, column: str, bound: str) -> str:
+        """The condition that a column is less than this.
+
+        The same as without the ticker. Between two bounds of one column Postgres, which is not told
+        which ones, expects next to nothing, and would read and sort it all.
+        """
+        return f"({column}, ticker) < ({bound}, '')" if self.read_one_way else f"{column} < {bound}"
+
+    def of_genres(self) -> list[str]:
+        """The condition that it is of these genres, if any are asked for."""
+        if self.genres is None:
+            return []
+        return [f"genre = ANY({self.asked(self.genres.ids, 'bigint[]')}::bigint[])"]
 
     def where(self, *more: str) -> str:
         return " AND ".join([*self.conditions, *more]) or "true"
 
     def also(self, *more: str) -> "Question":
         """A copy that asks for more."""
-        return Question(
-            [*self.conditions, *more], list(self.values), list(self.told_by_row), self.varies
-        )
-
-    def without_rows(self) -> "Question":
-        """What an index tells of it."""
-        told = [one for one in self.conditions if one not in self.told_by_row]
-        return Question(told, list(self.values), varies=self.varies)
+        return replace(self, conditions=[*self.conditions, *more], values=list(self.values))
 
     def has_words(self, query: Query | None) -> str:
         """The condition that a row is found by this query."""

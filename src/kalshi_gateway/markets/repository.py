@@ -7,16 +7,14 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
-from kalshi_gateway import tables
 from kalshi_gateway.cursors import CursorInvalid
 from kalshi_gateway.db import Driver
 from kalshi_gateway.units import centicontracts, microdollars
 
-from . import family, ordering, ranking
+from . import family, genres, ordering, ranking
 from .answers import CategoryFacet, Facet
 from .family import Event, Series
 from .listing import (
-    COLUMNS,
     EventListing,
     Listing,
     MarketListing,
@@ -244,9 +242,6 @@ async def facets(conn: Driver, search: Search | None) -> tuple[CategoryFacet, ..
 
 # --- what is asked, as conditions
 
-#: Lists of no more series are planned for these very series.
-MOST_NAMED = 16
-
 A_DAY, A_WEEK = timedelta(days=1), timedelta(days=7)
 
 _HAS_TAG = "lowered(tags) @> ARRAY[lower({})]"
@@ -265,86 +260,53 @@ _EVENT_BODY = """
 _BODY = {"instruments": "body", "events": _EVENT_BODY}
 
 
-async def _asked(conn: Driver, listing: Listing) -> Question:
-    question = Question()
-    if listing.category is not None:
-        question.conditions.append(_in_category(question, listing, listing.category))
-    if listing.tag is not None:
-        tickers = await _tagged(conn, listing.tag)
-        if len(tickers) > MOST_NAMED:
-            # That many have enough markets to walk in order.
-            among = f"{question.any_value(tickers, 'text[]')}::text[]"
-        else:
-            among = question.value(tickers)
-        question.conditions.append(f"series_ticker = ANY({among})")
+async def _asked(conn: Driver, listing: Listing, *, read_one_way: bool = False) -> Question:
+    question = Question(read_one_way=read_one_way)
+    if listing.category is not None or listing.tag is not None:
+        question.genres = await genres.having(conn, listing.category, listing.tag)
     if listing.series is not None:
-        question.conditions.append(f"series_ticker = {question.value(listing.series)}")
-    question.conditions += _closing(question, listing)
+        question.conditions.append(f"series_ticker = {question.asked(listing.series, 'text')}")
+    if listing.closes_after is not None:
+        after = question.asked(listing.closes_after, "timestamptz")
+        question.conditions.append(f"close_time > {after}")
+    if listing.closes_before is not None:
+        before = question.asked(listing.closes_before, "timestamptz")
+        question.conditions.append(question.below("close_time", before))
     return question
 
 
 async def _markets(conn: Driver, listing: MarketListing) -> Question:
-    question = await _asked(conn, listing)
+    question = await _asked(conn, listing, read_one_way=_read_one_way(listing))
     if listing.event is not None:
         question.conditions.append(f"event_ticker = {question.value(listing.event)}")
     if listing.tickers is not None:
         question.conditions.append(f"ticker = ANY({question.value(listing.tickers)})")
     elif not listing.include_combos:
         question.conditions.append("NOT is_combo")
-    for column, comparison, bound in (
-        ("volume_centicontracts", ">=", centicontracts(listing.min_volume)),
-        ("last_price_microdollars", ">=", microdollars(listing.min_price)),
-        ("last_price_microdollars", "<=", microdollars(listing.max_price)),
-    ):
-        if bound is not None:
-            condition = f"{column} {comparison} {question.value(bound)}"
-            question.conditions.append(condition)
-            if column != COLUMNS.get(listing.ordering):
-                question.told_by_row.append(condition)
+    if listing.min_volume is not None:
+        least = question.asked(centicontracts(listing.min_volume), "bigint")
+        question.conditions.append(f"volume_centicontracts >= {least}")
+    if listing.min_price is not None:
+        lowest = question.asked(microdollars(listing.min_price), "integer")
+        question.conditions.append(f"last_price_microdollars >= {lowest}")
+    if listing.max_price is not None:
+        # Prices are whole microdollars: what is below the next one is not above this one.
+        highest = question.asked(microdollars(listing.max_price), "integer")
+        question.conditions.append(question.below("last_price_microdollars", f"{highest} + 1"))
     return question
 
 
-def _in_category(question: Question, listing: Listing, category: str) -> str:
-    # What is lower to Postgres is the same to Python only where it is ASCII.
-    open_ones = listing.q is None and listing.statuses == ("open",) and category.isascii()
-    large = category.lower() in tables.LARGE_CATEGORIES
-    if not open_ones or (large and _narrows(listing)):
-        question.varies = True
-        return f"lower(category) = lower({question.value(category)})"
-    condition = f"lower(category) = lower({question.any_value(category, 'text')})"
-    # True of all small ones, and said for their index, which has no others.
-    return condition if large else f"{condition} AND {tables.IN_SMALL_CATEGORY}"
+def _read_one_way(listing: MarketListing) -> bool:
+    """Whether the list is read in its order whatever is asked: there are not so many rows.
 
-
-def _narrows(listing: Listing) -> bool:
-    """Whether so little may be left of a large category that how it is read depends on it."""
-    if not isinstance(listing, MarketListing):
-        return True
-    if (listing.tag or listing.series or listing.event or listing.tickers) is not None:
-        return True
-    if listing.closes_before is not None or listing.closes_after is not None:
-        return not _many_close(listing)
-    bounds = (listing.min_volume, listing.min_price, listing.max_price)
-    return any(bound is not None for bound in bounds)
-
-
-def _closing(question: Question, listing: Listing) -> list[str]:
-    """Between the two moments; where many do, read in the list's order whichever they are."""
-    conditions = []
-    many = isinstance(listing, MarketListing) and listing.q is None and _many_close(listing)
-    if listing.closes_after is not None:
-        moment = listing.closes_after
-        after = question.any_value(moment, "timestamptz") if many else question.value(moment)
-        conditions.append(f"close_time > {after}")
-    if listing.closes_before is not None and many:
-        before = question.any_value(listing.closes_before, "timestamptz")
-        # The same as without the ticker. Between two bounds of one kind Postgres expects next to
-        # nothing, and would read and sort it all.
-        conditions.append(f"(close_time, ticker) < ({before}, '')")
-    elif listing.closes_before is not None:
-        conditions.append(f"close_time < {question.value(listing.closes_before)}")
-    question.varies |= bool(conditions) and not many
-    return conditions
+    All that is settled ever is too much to pass over for a few rows. Of words, events and tickers,
+    and of what closes in a short time, it depends on the values how they are found best.
+    """
+    if (listing.q or listing.event or listing.tickers) is not None:
+        return False
+    if "settled" in (listing.statuses or ("settled",)):
+        return False
+    return (listing.closes_after or listing.closes_before) is None or _many_close(listing)
 
 
 def _many_close(listing: Listing) -> bool:
@@ -356,13 +318,6 @@ def _many_close(listing: Listing) -> bool:
     return listing.ordering == "close_time" or day_of_open_ones
 
 
-async def _tagged(conn: Driver, tag: str) -> list[str]:
-    tickers: list[str] = await conn.fetchval(
-        f"SELECT coalesce(array_agg(ticker), '{{}}') FROM series WHERE {_HAS_TAG.format('$1')}", tag
-    )
-    return tickers
-
-
 # --- a page
 
 
@@ -370,9 +325,10 @@ async def _page(
     conn: Driver, shelf: Shelf, question: Question, listing: Listing, search: Search | None
 ) -> list[Row]:
     try:
-        if listing.ordering == "relevance" and search is not None:
-            return await _best(conn, shelf, question, listing, search)
         if search is not None:
+            question.conditions += question.of_genres()
+            if listing.ordering == "relevance":
+                return await _best(conn, shelf, question, listing, search)
             question.conditions.append(question.has_words(search.widest))
         rows = await ordering.rows(conn, shelf, _BODY[shelf.table], question, listing)
     except (asyncpg.DataError, asyncpg.PostgresSyntaxError):
@@ -427,6 +383,7 @@ async def _count(
 ) -> int:
     if search is not None:
         question.conditions.append(question.has_words(search.widest))
+    question.conditions += question.of_genres()
     either = " OR ".join(" AND ".join(status) or "true" for status in ordering.statuses(listing))
     total: int = await conn.fetchval(
         f"SELECT count(*) FROM {shelf.table} WHERE {question.where(f'({either})')}",

@@ -14,6 +14,7 @@ from kalshi_gateway.kalshi import wire
 from kalshi_gateway.units import centicontracts, microdollars, moment, to_json
 
 from .family import Event, Series
+from .genres import genre_of
 from .market import Family, change, from_wire, rules_from_wire
 from .words import ticker_words, words
 
@@ -71,6 +72,7 @@ MARKETS = Stage(
         "event_ticker",
         "series_ticker",
         "category",
+        "genre",
         "status",
         "is_combo",
         "last_price_microdollars",
@@ -97,6 +99,7 @@ EVENTS = Stage(
         "title",
         "sub_title",
         "category",
+        "genre",
         "search",
         "body",
         "digest",
@@ -131,6 +134,7 @@ def market_record(row: wire.Market, family: Family, row_digest: int, as_of: date
         market.event_ticker,
         market.series_ticker,
         market.category,
+        genre_of(market.category, market.tags).id,
         market.status,
         market.is_combo,
         microdollars(market.last_price),
@@ -158,6 +162,7 @@ def event_record(event: Event, found_by: list[str], row_digest: int, as_of: date
         event.title,
         event.sub_title,
         event.category,
+        genre_of(event.category, event.tags).id,
         found_by,
         to_json(event).decode(),
         row_digest,

@@ -13,7 +13,7 @@ from kalshi_gateway.db import LOST, Driver, leadership
 from kalshi_gateway.kalshi.budget import Lane
 from kalshi_gateway.kalshi.client import Kalshi, Page
 
-from . import closing, totals, vocabulary, walks
+from . import closing, genres, totals, vocabulary, walks
 from .catalogue import Catalogue
 from .mending import PATIENCE, Mender
 from .walking import Fetch, Prepare, Progress, Scope, Walked, Walker
@@ -279,6 +279,7 @@ class Writer:
             if changed > MANY_CHANGES:
                 await self._conn.execute("ANALYZE series, events, instruments")
                 await vocabulary.recount(self._conn)
+                await genres.recount(self._conn)
 
     async def _ask_for_unseen(self, walked: Iterable[Walked]) -> None:
         """Ask by name for what whole walks of a state should have shown, and did not."""

@@ -1,0 +1,82 @@
+"""Genres: a category with the tags of a series. A list of a category or of a tag is some genres."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+
+from kalshi_gateway.db import Driver
+
+# A row may be there already, written by whoever met the genre first.
+_LEARN = """
+    INSERT INTO genres (id, category, tags)
+    SELECT id, lower(category), lowered(ARRAY(SELECT json_array_elements_text(tags)))
+    FROM unnest($1::bigint[], $2::text[], $3::json[]) AS met (id, category, tags)
+    WHERE NOT EXISTS (SELECT FROM genres WHERE genres.id = met.id)
+    ON CONFLICT DO NOTHING
+"""
+
+_HAVING = """
+    SELECT coalesce(array_agg(id ORDER BY share DESC, id), '{}'), coalesce(sum(share), 0)
+    FROM genres
+    WHERE ($1::text IS NULL OR category = lower($1))
+    AND ($2::text IS NULL OR tags @> ARRAY[lower($2)])
+"""
+
+_RECOUNT = """
+    WITH counted AS (
+        SELECT genre, count(*) AS markets FROM instruments
+        WHERE status <> 'settled' AND NOT is_combo GROUP BY genre
+    )
+    UPDATE genres SET share = coalesce(markets / (SELECT sum(markets) FROM counted), 0)
+    FROM genres AS before LEFT JOIN counted ON counted.genre = before.id
+    WHERE genres.id = before.id
+"""
+
+
+class Genre(NamedTuple):
+    """A category and some tags, in the order of the alphabet; the id is 64 bits of both."""
+
+    id: int
+    category: str | None
+    tags: tuple[str, ...]
+
+
+class Genres(NamedTuple):
+    """Some of them, the largest first, and how much of all that is not settled is theirs."""
+
+    ids: list[int]
+    share: float
+
+
+@lru_cache(4096)
+def genre_of(category: str | None, tags: tuple[str, ...]) -> Genre:
+    """What a market of these is; of neither is one, too."""
+    tags = tuple(sorted(set(tags)))
+    told = blake2b(msgspec.json.encode((category, tags)), digest_size=8).digest()
+    return Genre(int.from_bytes(told, signed=True), category, tags)
+
+
+async def having(conn: Driver, category: str | None, tag: str | None) -> Genres:
+    """All that have what is not None, in whatever case it is written."""
+    (row,) = await conn.fetch(_HAVING, category, tag)
+    return Genres(*row)
+
+
+async def learn(conn: Driver, genres: Iterable[Genre]) -> None:
+    """Add what is not known yet; inside the caller's transaction."""
+    # In their order: nobody waits for a row of who waits for his.
+    met = sorted(genres)
+    await conn.execute(
+        _LEARN,
+        [genre.id for genre in met],
+        [genre.category for genre in met],
+        [msgspec.json.encode(genre.tags).decode() for genre in met],
+    )
+
+
+async def recount(conn: Driver) -> None:
+    """Count anew how much of all markets each has: what is read first depends on it."""
+    await conn.execute(_RECOUNT)
