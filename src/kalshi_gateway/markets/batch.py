@@ -48,7 +48,7 @@ EVENT_KIND = Kind("/events", "events", "event_ticker", EVENTS)
 MARKET_KIND = Kind("/markets", "instruments", "ticker", MARKETS)
 
 
-async def nothing(_: Driver) -> None:
+async def nothing(_: Driver, __: "Batch") -> None:
     """What most pages change elsewhere."""
 
 
@@ -78,14 +78,20 @@ class Batch:
     heard: set[str] | None = None
     #: What its events are of; markets are of no other.
     genres: set[Genre] = field(default_factory=set)
-    #: What new names change in other tables, in the same transaction.
-    spread: Callable[[Driver], Awaitable[None]] = nothing
-    #: What its writer remembers of it; given the batch, which else would hold itself in memory.
+    #: What it changes elsewhere, in the same transaction. Given the batch, like the next: a batch
+    #: that they had in them would hold itself in memory.
+    spread: Callable[[Driver, "Batch"], Awaitable[None]] = nothing
+    #: What its writer remembers of it.
     remember: Callable[["Batch"], None] = forgotten
 
     @property
     def changed(self) -> int:
         return len(self.records)
+
+    @property
+    def stored(self) -> list[str]:
+        """The keys of its records that are in the table now."""
+        return [key for key in self.records if key not in self.overtaken]
 
     async def save(self, conn: Driver) -> None:
         """Store whatever can be stored; inside the caller's transaction."""
@@ -152,7 +158,7 @@ async def save(conn: Driver, pages: Sequence[Batch]) -> None:
         del whole.records[key]
     for page in pages:
         page._take_part(whole)
-        await page.spread(conn)
+        await page.spread(conn, page)
     heard = set[str]().union(*(page.listen() for page in pages)) - whole.known_words
     if heard:
         await vocabulary.learn(conn, heard)

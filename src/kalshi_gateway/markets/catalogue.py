@@ -13,7 +13,7 @@ from kalshi_gateway.kalshi.drift import Drift
 from kalshi_gateway.kalshi.reading import Shape, read
 
 from . import family as families
-from . import storing
+from . import hearsay, storing
 from .batch import EVENT_KIND, MARKET_KIND, SERIES_KIND, Batch
 from .family import Event, Series
 from .genres import genre_of
@@ -25,6 +25,9 @@ S = TypeVar("S", bound=Shape)
 
 #: Rows that are read before other work gets a turn: about half a millisecond.
 ROWS_PER_TURN = 8
+
+#: The digest of no row.
+UNLIKE_ANY = 0
 
 NO_FAMILY = Family()
 COMBO_PREFIX = "KXMVE"
@@ -59,6 +62,11 @@ class Catalogue:
         self._digests: dict[str, int] = {}
         self._event_digests: dict[str, int] = {}
         self._series_digests: dict[str, int] = {}
+        self._known = {
+            SERIES_KIND.table: self._series_digests,
+            EVENT_KIND.table: self._event_digests,
+            MARKET_KIND.table: self._digests,
+        }
         self._series: dict[str, Series] = {}
         self._families: dict[str, Family] = {}
         self._settled: set[str] = set()
@@ -72,7 +80,13 @@ class Catalogue:
         return len(self._digests)
 
     async def load(self, conn: Driver) -> None:
-        """Learn what the database holds."""
+        """Learn what the database holds, and from now on what others put there."""
+        await hearsay.listen(conn, self._doubt)
+        # What is stored meanwhile is heard of at the end, when all else is known.
+        async with conn.transaction():
+            await self._load(conn)
+
+    async def _load(self, conn: Driver) -> None:
         for row in await conn.fetch("SELECT ticker, body, digest FROM series"):
             series = _decoded(row["body"], Series)
             if series is not None:
@@ -87,17 +101,15 @@ class Catalogue:
             if event is not None:
                 self._families[event.event_ticker] = self._family_of(event)
         # What is settled changes no more, and would only fill the memory.
-        async with conn.transaction():
-            rows = conn.cursor(
-                "SELECT ticker, digest FROM instruments"
-                " WHERE status <> 'settled' OR digest IS NULL",
-                prefetch=5000,
-            )
-            async for ticker, digest in rows:
-                if digest is None:
-                    self.wanted_markets.add([ticker])
-                else:
-                    self._digests[ticker] = digest
+        rows = conn.cursor(
+            "SELECT ticker, digest FROM instruments WHERE status <> 'settled' OR digest IS NULL",
+            prefetch=5000,
+        )
+        async for ticker, digest in rows:
+            if digest is None:
+                self.wanted_markets.add([ticker])
+            else:
+                self._digests[ticker] = digest
         self.wanted_events.add(
             await conn.fetchval(
                 "SELECT coalesce(array_agg(DISTINCT i.event_ticker), '{}') FROM instruments i"
@@ -135,7 +147,7 @@ class Catalogue:
         renamed = [t for t, series in fresh.items() if _differs(self._series.get(t), series)]
         moved: list[str] = []
 
-        async def spread(conn: Driver) -> None:
+        async def spread(conn: Driver, _: Batch) -> None:
             found = await conn.fetch(
                 "UPDATE events SET digest = 0 WHERE series_ticker = ANY($1) RETURNING event_ticker",
                 renamed,
@@ -171,7 +183,7 @@ class Catalogue:
         renamed = [t for t, family in fresh.items() if self._families.get(t) != family]
         outdated: list[str] = []
 
-        async def spread(conn: Driver) -> None:
+        async def spread(conn: Driver, _: Batch) -> None:
             found = await conn.fetch(
                 "UPDATE instruments SET digest = NULL WHERE event_ticker = ANY($1)"
                 " RETURNING ticker",
@@ -223,6 +235,12 @@ class Catalogue:
         batch.listen()
         return batch
 
+    def _doubt(self, table: str, key: str) -> None:
+        """Another has stored this row: take the exchange's next for new, whatever it says."""
+        known = self._known[table]
+        if key in known:
+            known[key] = UNLIKE_ANY
+
     async def _new(
         self,
         rows: Sequence[msgspec.Raw],
@@ -263,9 +281,8 @@ class Catalogue:
             self._drift.note(batch.kind.endpoint, batch.kind.key, "set_aside", key)
         self._words |= batch.listen()
         _forget(known, [*batch.overtaken, *batch.refused])
-        kept = [key for key in batch.records if key not in batch.overtaken]
-        known.update({key: digests[key] for key in kept})
-        return kept
+        known.update({key: digests[key] for key in batch.stored})
+        return batch.stored
 
     def _family_of(self, event: Event) -> Family:
         return families.family_of(event, self._series.get(event.series_ticker or ""))

@@ -19,8 +19,9 @@ from kalshi_gateway.kalshi.errors import KalshiError
 from kalshi_gateway.kalshi.flights import Flights
 from kalshi_gateway.kalshi.reading import read
 
-from . import repository, storing
+from . import hearsay, repository, storing
 from .batch import EVENT_KIND, MARKET_KIND, SERIES_KIND, Batch
+from .batch import Kind as BatchKind
 from .catalogue import NO_FAMILY
 from .family import (
     event_from_wire,
@@ -206,7 +207,7 @@ class Lookup:
             family = await self._fetch_family(row.event_ticker)
         row_digest = storing.digest(answer.raw)
         record = storing.market_record(row, family, row_digest, answer.asked_at)
-        market = Batch(MARKET_KIND, answer.asked_at, records={row.ticker: record})
+        market = _looked_up(MARKET_KIND, answer.asked_at, {row.ticker: record})
         async with self._database.driver() as conn, conn.transaction():
             if await _confirmed(conn, market, {row.ticker: row_digest}):
                 return
@@ -230,7 +231,7 @@ class Lookup:
             series = await repository.series_noun(conn, row.series_ticker or "")
         event = event_from_wire(row, series, as_of)
         family = family_of(event, series)
-        markets = Batch(MARKET_KIND, as_of)
+        markets = _looked_up(MARKET_KIND, as_of, {})
         digests: dict[str, int] = {}
         for raw in wire.nested_markets(answer.raw):
             market = read(
@@ -244,7 +245,7 @@ class Lookup:
         # Its row in lists is written otherwise, and without its markets.
         event_digest = storing.digest(msgspec.json.encode(row))
         record = storing.event_record(event, event_words(event, series), event_digest, as_of)
-        itself = Batch(EVENT_KIND, as_of, records={event.event_ticker: record})
+        itself = _looked_up(EVENT_KIND, as_of, {event.event_ticker: record})
         itself.genres.add(genre_of(event.category, event.tags))
         async with self._database.driver() as conn, conn.transaction():
             # Markets before their event, like pages: nobody waits for somebody who waits for him.
@@ -261,7 +262,7 @@ class Lookup:
         series = series_from_wire(answer.value, answer.asked_at)
         row_digest = storing.digest(answer.raw)
         record = storing.series_record(series, series_words(series), row_digest, answer.asked_at)
-        itself = Batch(SERIES_KIND, answer.asked_at, records={series.ticker: record})
+        itself = _looked_up(SERIES_KIND, answer.asked_at, {series.ticker: record})
         async with self._database.driver() as conn, conn.transaction():
             if not await _confirmed(conn, itself, {series.ticker: row_digest}):
                 await itself.save(conn)
@@ -282,6 +283,11 @@ class Lookup:
         if len(self._unknown) >= MOST_UNKNOWN:
             self._unknown.clear()
         self._unknown[kind, ticker] = time.monotonic()
+
+
+def _looked_up(kind: BatchKind, as_of: datetime, records: dict[str, storing.Record]) -> Batch:
+    """What the catalogue's writer must hear of: it remembers other rows."""
+    return Batch(kind, as_of, records=records, spread=hearsay.tell)
 
 
 async def _confirmed(conn: Driver, batch: Batch, digests: Mapping[str, int]) -> bool:
