@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from kalshi_gateway import migrate
 from kalshi_gateway.db import sqlalchemy_url
+from kalshi_gateway.markets.genres import genre_of
 from kalshi_gateway.tables import metadata
 
 EVERYTHING = """
@@ -33,6 +34,17 @@ EVERYTHING = """
     SELECT format('%s %s', oid::regclass, reloptions) FROM pg_class
     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
     ORDER BY 1
+"""
+
+STORED_BEFORE = """
+    WITH stored AS (
+        INSERT INTO events (event_ticker, category, body, search, digest, as_of) VALUES
+            ('KXGOLF-1', 'Sports', '{"tags": ["PGA", "Golf"]}', '', 1, now()),
+            ('KXALONE-1', NULL, '{}', '', 1, now())
+    )
+    INSERT INTO instruments (ticker, event_ticker, status, is_combo, search, body, rules, as_of)
+    SELECT ticker, left(ticker, -2), 'open', false, '', '{}', '', now()
+    FROM unnest('{KXGOLF-1-A,KXGOLF-1-B,KXALONE-1-A,KXNONE-1-A}'::text[]) AS ticker
 """
 
 
@@ -75,3 +87,41 @@ async def test_every_migration_goes_back(database_url: str) -> None:
 
     assert [line for line in left if not line.startswith("alembic_version")] == []
     assert await run(database_url, everything) == before
+
+
+async def test_upgrade_tells_genres_of_what_is_there(database_url: str) -> None:
+    """What was stored before is of the genre that the writer would give it, alone or not."""
+
+    def up_and_down(connection: Connection) -> dict[str, list[Any]]:
+        config: Config = migrate._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0015")
+        connection.execute(text(STORED_BEFORE))
+        command.upgrade(config, "0016")
+        found = {
+            table: [
+                tuple(row) for row in connection.execute(text(f"{select} FROM {table} ORDER BY 1"))
+            ]
+            for table, select in (
+                ("events", "SELECT event_ticker, genre"),
+                ("instruments", "SELECT ticker, genre"),
+                ("genres", "SELECT category, tags, id, share"),
+            )
+        }
+        command.downgrade(config, "0015")
+        return found
+
+    found = await run(database_url, up_and_down)
+
+    golf, alone = genre_of("Sports", ("Golf", "PGA")), genre_of(None, ())
+    assert found["events"] == [("KXALONE-1", alone.id), ("KXGOLF-1", golf.id)]
+    assert found["instruments"] == [
+        ("KXALONE-1-A", alone.id),
+        ("KXGOLF-1-A", golf.id),
+        ("KXGOLF-1-B", golf.id),
+        ("KXNONE-1-A", alone.id),
+    ]
+    assert found["genres"] == [
+        ("sports", ["golf", "pga"], golf.id, 0.5),
+        (None, [], alone.id, 0.5),
+    ]

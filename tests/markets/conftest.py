@@ -31,7 +31,7 @@ def module_url(cluster: postgres.Cluster) -> Iterator[str]:
 async def database_url(module_url: str) -> str:
     """It, emptied."""
     conn = await asyncpg.connect(module_url)
-    await conn.execute("TRUNCATE instruments, events, series, catalogue_walks")
+    await conn.execute("TRUNCATE instruments, events, series, genres, catalogue_walks")
     await conn.close()
     return module_url
 

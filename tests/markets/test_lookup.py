@@ -58,6 +58,8 @@ async def test_live_market(client: Client, database: Database, upstream: Upstrea
     assert market["tags"] == ["Daily temperature"]
     assert market["meta"]["source"] == "kalshi"
     assert market["meta"]["age_seconds"] == 0
+    tagged = await client.get("/kalshi/markets", params={"tag": "daily temperature"})
+    assert TICKER in [listed["ticker"] for listed in tagged.json()["markets"]]
 
     upstream.asked.clear()
     again = await one(client)

@@ -150,6 +150,11 @@ async def test_markets_follow_their_series(
     if "title" not in renamed:
         market = await desk.market(entry.ticker)
         assert market["category"] == "Renamed" or market["tags"] == ["Renamed"]
+        of_genre = (
+            "SELECT ticker FROM instruments JOIN genres ON genres.id = genre"
+            " WHERE genres.category = 'renamed' OR genres.tags = '{renamed}'"
+        )
+        assert set(await desk.ask(of_genre)) == siblings
 
 
 async def test_markets_follow_their_event(desk: Desk, exchange: Exchange) -> None:
