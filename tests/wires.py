@@ -13,7 +13,9 @@ class Wire:
 
     def __init__(self, url: str) -> None:
         self._to = urlsplit(url)
-        self._cut = asyncio.Event()
+        self._silent = False
+        #: How often somebody has tried to connect.
+        self.connections = 0
         self._passing: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
         self.port = 0
@@ -29,7 +31,21 @@ class Wire:
         for task in self._passing:
             task.cancel()
 
+    def silence(self) -> None:
+        """From now on nothing passes by what connects, either, until it is mended."""
+        self.cut()
+        self._silent = True
+
+    def mend(self) -> None:
+        """Pass on again what comes; what was connected before is told that it is over."""
+        self._silent = False
+        self.close()
+
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        if self._silent:
+            self._writers.append(writer)
+            return
         there, onward = await self._connected()
         self._writers += [writer, onward]
         for way in (_pass(reader, onward), _pass(there, writer)):

@@ -96,7 +96,7 @@ def create_app(
     database_url: str,
     exchange: httpx.AsyncBaseTransport | None = None,
     bind_host: str = "127.0.0.1",
-) -> FastAPI:
+) -> "Gateway":
     """The application, with nothing opened yet: its lifespan does that.
 
     `exchange` takes the place of the network on the way to Kalshi.
@@ -266,7 +266,7 @@ def opened(
             await stack.enter_async_context(beside(noting_watched, "watched accounts"))
             reads = front.reads = Reads(kalshi, vault, lines)
             keeping = {"user": Several(front.ready, reads, vault), **believers}
-            listener = Listener(database_url, keeping)
+            listener = Listener(database_url, keeping, silent=database.doubt)
             await stack.enter_async_context(beside(listener.run(), "news"))
             writes = Writes(
                 database,

@@ -1,5 +1,7 @@
 """The engine; advisory locks; COPY."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b
@@ -24,6 +26,9 @@ ACQUIRE_SECONDS = 5
 
 #: A database that is gone is worth another try after this time.
 RETRY_AFTER_SECONDS = 2
+
+#: One that has left a question unanswered is given this time to show that it is there.
+SHOWS_WITHIN_SECONDS = 1
 
 #: What says that the database is gone, too busy, lets us in no more, or cannot be written now.
 LOST = (
@@ -77,11 +82,18 @@ class Database:
     SQLAlchemy's asynchronous connection costs a point query three to four times what the driver
     alone does (`docs/decisions/0003-sqlalchemy-and-asyncpg.md`), so lists, details and COPY take
     `driver()`.
+
+    One that has become silent lets everybody wait to the end of their patience. So once it has been
+    silent to somebody, one asks for all whether it is there; if it is not, all are told so at once.
     """
 
-    def __init__(self, engine: AsyncEngine, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, url: str, engine: AsyncEngine, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.url = url
         self.engine = engine
         self.pool = pool
+        #: It was silent, and is not asked again before that time.
+        self._silent_until: float | None = None
+        self._turn = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
@@ -114,30 +126,74 @@ class Database:
         )
         try:
             async with pool:
-                yield cls(engine, pool)
+                yield cls(url, engine, pool)
         finally:
             await engine.dispose()
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading."""
-        with named_failures():
-            async with self.engine.connect() as conn:
+        with self._watched():
+            await self._shown()
+            async with asyncio.timeout(ACQUIRE_SECONDS) as entering, self.engine.connect() as conn:
+                entering.reschedule(None)
                 yield conn
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction that commits when the block ends well."""
-        with named_failures():
-            async with self.engine.begin() as conn:
+        with self._watched():
+            await self._shown()
+            async with asyncio.timeout(ACQUIRE_SECONDS) as entering, self.engine.begin() as conn:
+                entering.reschedule(None)
                 yield conn
 
     @asynccontextmanager
     async def driver(self) -> AsyncIterator[Driver]:
         """A bare asyncpg connection, for what is asked most."""
-        with named_failures():
+        with self._watched():
+            await self._shown()
             async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
-                yield conn
+                try:
+                    yield conn
+                except TimeoutError:
+                    conn.terminate()  # or else its question is waited for to be taken back
+                    raise
+
+    def doubt(self) -> None:
+        """It was silent to somebody: before the next question it is to show that it is there."""
+        if self._silent_until is None:
+            self._silent_until = time.monotonic()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        with named_failures():
+            try:
+                yield
+            except Exception as error:
+                if isinstance(_cause(error), TimeoutError):
+                    self.doubt()
+                raise
+
+    async def _shown(self) -> None:
+        """Raise TimeoutError if it is known to be silent; one finds out for all who ask."""
+        if self._silent_until is None:
+            return
+        async with self._turn:
+            if self._silent_until is None:
+                return
+            if time.monotonic() < self._silent_until:
+                raise TimeoutError
+            try:
+                conn = await asyncpg.connect(driver_url(self.url), timeout=SHOWS_WITHIN_SECONDS)
+                await conn.close(timeout=SHOWS_WITHIN_SECONDS)
+            except TimeoutError:
+                self._silent_until = time.monotonic() + RETRY_AFTER_SECONDS
+                raise
+            except Exception:
+                self._silent_until = None  # it says no, and nobody has to wait for that
+                raise
+            self._silent_until = None
 
 
 @contextmanager

@@ -95,10 +95,16 @@ async def tell(conn: AsyncConnection, topic: str, name: object) -> None:
 class Listener:
     """Hears what has changed for as long as the application runs."""
 
-    def __init__(self, url: str, keeping: Mapping[str, Keeps]) -> None:
-        """`keeping` is who keeps what, by the topic under which its changes are told."""
+    def __init__(
+        self, url: str, keeping: Mapping[str, Keeps], silent: Callable[[], None] | None = None
+    ) -> None:
+        """`keeping` is who keeps what, by the topic under which its changes are told.
+
+        Whoever listens is the first to notice that the database is `silent`.
+        """
         self._url = url
         self._keeping = keeping
+        self._silent = silent
 
     async def run(self) -> None:
         """Listen; whenever that breaks off, listen again."""
@@ -106,6 +112,8 @@ class Listener:
             try:
                 await self._listen()
             except (*LOST, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if isinstance(error, TimeoutError) and self._silent is not None:
+                    self._silent()
                 log.warning("changes not heard", why=type(error).__name__)
             except Exception as error:
                 log.exception("changes not heard", why=type(error).__name__)

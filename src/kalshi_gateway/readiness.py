@@ -15,6 +15,9 @@ from .db import Database, DatabaseUnavailable
 #: Asking is open to everybody, so the database is asked no more often than this.
 ASKED_EVERY = timedelta(seconds=1)
 
+#: Where answers lie in memory it is waited for no longer: whoever asks may not wait long, either.
+WAITS = timedelta(seconds=1)
+
 
 class Part(BaseModel):
     """One thing an answer may come from."""
@@ -39,26 +42,26 @@ class Readiness:
 
     database: Database
     caches: dict[str, Callable[[], bool]] = field(default_factory=dict)
-    asked_every: timedelta = ASKED_EVERY
-    _database: Part | None = None
+    _asking: asyncio.Task[Part] | None = None
     _asked_at: float = 0.0
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _known_revisions: frozenset[str] = frozenset()
 
     async def report(self) -> Report:
-        parts = {"database": await self._database_part()}
-        for name, is_hot in self.caches.items():
-            hot = is_hot()
+        caches = {name: is_hot() for name, is_hot in self.caches.items()}
+        parts = {"database": await self._database_part(patient=not any(caches.values()))}
+        for name, hot in caches.items():
             parts[name] = Part(ok=hot, detail="in memory" if hot else "empty")
         return Report(ready=any(part.ok for part in parts.values()), parts=parts)
 
-    async def _database_part(self) -> Part:
-        async with self._turn:
-            old = time.monotonic() - self._asked_at >= self.asked_every.total_seconds()
-            if self._database is None or old:
-                self._database = await self._asked()
-                self._asked_at = time.monotonic()
-            return self._database
+    async def _database_part(self, *, patient: bool) -> Part:
+        """What the database says, or has just said, to all who want to know."""
+        asking = self._asking
+        old = time.monotonic() - self._asked_at >= ASKED_EVERY.total_seconds()
+        if asking is None or (asking.done() and old):
+            asking = self._asking = asyncio.create_task(self._asked(), name="readiness")
+            self._asked_at = time.monotonic()
+        await asyncio.wait({asking}, timeout=None if patient else WAITS.total_seconds())
+        return asking.result() if asking.done() else Part(ok=False, detail="does not answer")
 
     async def _asked(self) -> Part:
         try:

@@ -53,6 +53,10 @@ class Known(Generic[Row, Made]):
     expires_at: float  # of the clock
     used_at: float | None = None  # of the clock; none: not since it was last written down
 
+    @property
+    def has_expired(self) -> bool:
+        return time.time() >= self.expires_at
+
 
 class Believer(ABC, Generic[Shown, Row, Made]):
     """Knows rows by what callers show, and asks the database again every other second.
@@ -92,7 +96,7 @@ class Believer(ABC, Generic[Shown, Row, Made]):
     async def _believed(self, shown: Shown) -> Known[Row, Made] | None:
         """The row for which this is shown; None if there is none that holds."""
         known = self._fresh(shown) or await self._asked(shown)
-        return None if known is None or time.time() >= known.expires_at else known
+        return None if known is None or known.has_expired else known
 
     def forget(self, name: str | None) -> None:
         """Ask again about the row of that id, which was revoked, or about all of them."""
@@ -127,7 +131,7 @@ class Believer(ABC, Generic[Shown, Row, Made]):
     def _fresh(self, shown: Shown) -> Known[Row, Made] | None:
         """The same if it is known without asking."""
         known = self._known.get(shown)
-        if known is None or not self.hears or time.time() >= known.expires_at:
+        if known is None or not self.hears or known.has_expired:
             return None
         age = time.monotonic() - known.asked_at
         return known if age < self.fresh_for.total_seconds() else None
@@ -155,6 +159,15 @@ class Believer(ABC, Generic[Shown, Row, Made]):
             self._asking[shown] = task
             task.add_done_callback(lambda done: self._done(shown, done))
         return task
+
+    def trusts_any(self) -> bool:
+        """Whether any would be believed if the database could not be asked."""
+        return any(map(self._trusted, self._known))
+
+    def _trusted(self, shown: Shown) -> Known[Row, Made] | None:
+        """What was known of it not too long ago."""
+        known = self._known.get(shown)
+        return None if known is None or known.has_expired or self._too_old(known) else known
 
     def _too_old(self, known: Known[Row, Made]) -> bool:
         return time.monotonic() - known.asked_at >= self.trusted_for.total_seconds()
