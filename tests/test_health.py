@@ -9,7 +9,9 @@ from kalshi_gateway.app import create_app
 from kalshi_gateway.db import Database
 from kalshi_gateway.readiness import Readiness
 from kalshi_gateway.settings import Settings
+from kalshi_gateway.tokens import repository as tokens
 from tests import postgres
+from tests.markets.builders import note_all_walked
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
@@ -62,6 +64,25 @@ async def test_ready_from_memory(settings: Settings) -> None:
     assert response.status_code == 200
     assert response.json()["parts"]["database"]["ok"] is False
     assert response.json()["parts"]["markets"] == {"ok": True, "detail": "in memory"}
+
+
+async def test_ready_for_nobody(settings: Settings, database_url: str, database: Database) -> None:
+    """What lies in memory is of no use once no token would be believed without the database."""
+    with_tokens = settings.model_copy(update={"gateway_auth": "token"})
+    app = create_app(with_tokens, database_url=database_url)
+    await note_all_walked(database)
+    async with database.begin() as conn:
+        _, secret = await tokens.create(conn, "reader", ["read"], "ada", None)
+
+    async with app.router.lifespan_context(app):
+        before = await get(app, "/kalshi/categories", Authorization=f"Bearer {secret}")
+        trusted = await get(app, "/readyz")
+        app.state.resources.gatekeeper.trusted_for *= 0  # what a minute does
+        after = await get(app, "/readyz")
+
+    assert before.status_code == 200
+    assert trusted.json()["parts"]["memory"]["ok"] is True
+    assert after.json()["parts"]["memory"]["ok"] is False
 
 
 @pytest.mark.parametrize(
@@ -148,7 +169,7 @@ async def test_metrics_are_for_this_machine(
     assert response.status_code == status
 
 
-async def get(app: FastAPI, path: str) -> httpx.Response:
+async def get(app: FastAPI, path: str, **headers: str) -> httpx.Response:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        return await client.get(path)
+        return await client.get(path, headers=headers)

@@ -281,7 +281,7 @@ def opened(
                 settings=settings,
                 database=database,
                 metrics=metrics,
-                readiness=Readiness(database, {"memory": lambda: len(front.ready) > 0}),
+                readiness=Readiness(database, {"memory": partial(_is_hot, front, gatekeeper)}),
                 gatekeeper=gatekeeper,
                 verifier=verifier,
                 kalshi=kalshi,
@@ -337,6 +337,11 @@ def opened(
             yield
 
     return lifespan
+
+
+def _is_hot(front: Front, gatekeeper: Gatekeeper | None) -> bool:
+    """Whether answers lie in memory, and there is anybody who may have them."""
+    return len(front.ready) > 0 and (gatekeeper is None or gatekeeper.trusts_any())
 
 
 async def rise(_: Request, error: Exception) -> Response:
