@@ -18,7 +18,7 @@ from kalshi_gateway.markets import walks
 from kalshi_gateway.markets.batch import Batch
 from kalshi_gateway.markets.catalogue import Catalogue
 from kalshi_gateway.markets.walking import PAGES_AT_ONCE, Scope, Walked, Walker
-from tests.markets.builders import a_row
+from tests.markets.builders import Row, a_row, a_series_row, an_event_row
 
 NOW = datetime.now(UTC)
 OPEN = "markets:open"
@@ -158,6 +158,30 @@ async def test_a_row_that_cannot_be_kept_spoils_no_page_beside_its_own(conn: Dri
     assert [row["ticker"] for row in stored] == ["KXGOOD-1", "KXGOOD-2", "KXGOOD-3"]
     assert [batch.set_aside for batch in prepared] == [0, 1, 0]
     assert [batch.changed for batch in prepared] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "bad", "good"),
+    [
+        ("series", a_series_row("KX\0"), a_series_row("KXGOOD")),
+        ("events", an_event_row("KX\0-1"), an_event_row("KXGOOD-1")),
+        ("events", an_event_row("KXBAD-1", category="Spo\0rts"), an_event_row("KXGOOD-1")),
+    ],
+    ids=["series", "event", "category"],
+)
+async def test_a_name_that_cannot_be_kept_changes_nothing_elsewhere(
+    conn: Driver, kind: str, bad: Row, good: Row
+) -> None:
+    """A new name is news for others, too; one that is set aside is none, and stops nothing."""
+    prepare = getattr(Catalogue(Drift()), kind)
+    batch = await prepare([msgspec.Raw(msgspec.json.encode(row)) for row in (bad, good)], NOW)
+
+    async with conn.transaction():
+        await batch.save(conn)
+    batch.keep()
+
+    assert [row[0] for row in await conn.fetch(f"SELECT title FROM {kind}")] == [good["title"]]
+    assert (batch.set_aside, batch.changed) == (1, 1)
 
 
 async def test_what_is_stored_leaves_the_memory_at_once(conn: Driver) -> None:

@@ -294,7 +294,13 @@ async def test_one_bad_row_is_set_aside_and_the_rest_is_stored(
 
 
 @pytest.mark.parametrize(
-    ("scope", "field"), [("events:open", "series_ticker"), ("series", "category")]
+    ("scope", "field"),
+    [
+        ("events:open", "series_ticker"),
+        ("events:open", "event_ticker"),
+        ("series", "category"),
+        ("series", "ticker"),
+    ],
 )
 async def test_a_name_that_cannot_be_kept_is_set_aside(
     desk: Desk, exchange: Exchange, scope: str, field: str

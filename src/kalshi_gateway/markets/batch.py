@@ -76,8 +76,8 @@ class Batch:
     #: Words that need not be learnt; and all others of its records, once somebody listened to them.
     known_words: Set[str] = frozenset()
     heard: set[str] | None = None
-    #: What its events are of; markets are of no other.
-    genres: set[Genre] = field(default_factory=set)
+    #: What each of its events is of; markets are of no other.
+    genres: dict[str, Genre] = field(default_factory=dict)
     #: What it changes elsewhere, in the same transaction. Given the batch, like the next: a batch
     #: that they had in them would hold itself in memory.
     spread: Callable[[Driver, "Batch"], Awaitable[None]] = nothing
@@ -133,6 +133,7 @@ class Batch:
         self.refused = [key for key in whole.refused if key in self.records]
         for key in self.refused:
             del self.records[key]
+            self.genres.pop(key, None)
             self.heard = None
         self.set_aside += len(self.refused)
         self.overtaken = {
@@ -162,7 +163,7 @@ async def save(conn: Driver, pages: Sequence[Batch]) -> None:
     heard = set[str]().union(*(page.listen() for page in pages)) - whole.known_words
     if heard:
         await vocabulary.learn(conn, heard)
-    met = set[Genre]().union(*(page.genres for page in pages))
+    met = set[Genre]().union(*(page.genres.values() for page in pages))
     if met:
         await genres.learn(conn, met)
     event = whole.kind.event

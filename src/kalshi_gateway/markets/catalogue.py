@@ -144,10 +144,10 @@ class Catalogue:
             batch.records[series.ticker] = storing.series_record(
                 series, families.series_words(series), digest, as_of
             )
-        renamed = [t for t, series in fresh.items() if _differs(self._series.get(t), series)]
         moved: list[str] = []
 
-        async def spread(conn: Driver, _: Batch) -> None:
+        async def spread(conn: Driver, batch: Batch) -> None:
+            renamed = [t for t in batch.stored if _differs(self._series.get(t), fresh[t])]
             found = await conn.fetch(
                 "UPDATE events SET digest = 0 WHERE series_ticker = ANY($1) RETURNING event_ticker",
                 renamed,
@@ -176,14 +176,14 @@ class Catalogue:
             event = families.event_from_wire(row, series, as_of)
             family = fresh[event.event_ticker] = families.family_of(event, series)
             digests[event.event_ticker] = digest
-            batch.genres.add(genre_of(event.category, event.tags))
+            batch.genres[event.event_ticker] = genre_of(event.category, event.tags)
             batch.records[event.event_ticker] = storing.event_record(
                 event, list(family.words), digest, as_of
             )
-        renamed = [t for t, family in fresh.items() if self._families.get(t) != family]
         outdated: list[str] = []
 
-        async def spread(conn: Driver, _: Batch) -> None:
+        async def spread(conn: Driver, batch: Batch) -> None:
+            renamed = [t for t in batch.stored if self._families.get(t) != fresh[t]]
             found = await conn.fetch(
                 "UPDATE instruments SET digest = NULL WHERE event_ticker = ANY($1)"
                 " RETURNING ticker",

@@ -246,7 +246,7 @@ class Lookup:
         event_digest = storing.digest(msgspec.json.encode(row))
         record = storing.event_record(event, event_words(event, series), event_digest, as_of)
         itself = _looked_up(EVENT_KIND, as_of, {event.event_ticker: record})
-        itself.genres.add(genre_of(event.category, event.tags))
+        itself.genres[event.event_ticker] = genre_of(event.category, event.tags)
         async with self._database.driver() as conn, conn.transaction():
             # Markets before their event, like pages: nobody waits for somebody who waits for him.
             if await repository.event_digest(conn, event.event_ticker) == event_digest:
