@@ -1,16 +1,25 @@
 """What is created, changed, settled and renamed between two full walks."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from kalshi_gateway.db import Driver, alone
 from kalshi_gateway.simulator import times
 from kalshi_gateway.simulator.exchange import Exchange
 
 from .desk import Desk
 
 LONG_AGO = timedelta(days=30)
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[Driver]:
+    conn = await alone(database_url)
+    yield conn
+    await conn.close()
 
 
 def a_ticker(desk: Desk, status: str) -> str:
@@ -212,16 +221,19 @@ async def test_a_renaming_that_could_not_be_followed_is_followed_later(
     assert ticker in await found_by(desk, "renamed")
 
 
+@pytest.mark.parametrize(
+    "renamed", [{"tags": ["Renamed"]}, {"title": "Renamed"}], ids=["tags", "title"]
+)
 @pytest.mark.parametrize("ended_after", ["series", "events"])
 async def test_a_renaming_outlives_the_process_that_heard_of_it(
-    desk: Desk, exchange: Exchange, ended_after: str
+    desk: Desk, exchange: Exchange, ended_after: str, renamed: dict[str, Any]
 ) -> None:
     """It ended before it could follow: what has to be read again is written down."""
     await desk.walk()
     ticker = a_ticker(desk, "closed")
     series = exchange.catalogue.series_of(exchange.catalogue.markets[ticker])
     assert series is not None
-    exchange.catalogue.change_series(series, tags=["Renamed"])
+    exchange.catalogue.change_series(series, **renamed)
     await desk.writer.changes()
     if ended_after == "events":
         exchange.faults.status(500, operation="GET /markets")
@@ -232,7 +244,36 @@ async def test_a_renaming_outlives_the_process_that_heard_of_it(
     await desk.writer.mend()
 
     assert ticker in await found_by(desk, "renamed")
+    if "tags" in renamed:
+        assert (await desk.market(ticker))["tags"] == ["Renamed"]
+
+
+@pytest.mark.parametrize("succeeded", [False, True], ids=["same process", "next process"])
+async def test_an_event_read_before_its_series_was_renamed_follows_though_stored_after_it(
+    desk: Desk, exchange: Exchange, conn: Driver, succeeded: bool
+) -> None:
+    """A page of events may wait while the series changes: it is read once more."""
+    await desk.walk()
+    ticker = a_ticker(desk, "closed")
+    event = exchange.catalogue.markets[ticker].event_ticker
+    series = exchange.catalogue.events[event].series_ticker
+    exchange.catalogue.change_event(event, sub_title="Something else")
+    events = await desk.kalshi.events_page(tickers=[event])
+    waiting = await desk.catalogue.events(events.rows, events.asked_at)
+    exchange.catalogue.change_series(series, tags=["Renamed"])
+    renamed = await desk.kalshi.series_list(min_updated_ts=0)
+    for batch in (await desk.catalogue.series(renamed.rows, renamed.asked_at), waiting):
+        async with conn.transaction():
+            await batch.save(conn)
+        batch.keep()
+    if succeeded:
+        await desk.succeed()
+
+    await desk.writer.mend()
+
     assert (await desk.market(ticker))["tags"] == ["Renamed"]
+    tags = "SELECT body::json -> 'tags' ->> 0 FROM events WHERE event_ticker = $1"
+    assert await desk.ask(tags, event) == ["Renamed"]
 
 
 async def test_rows_of_an_earlier_release_are_read_anew(desk: Desk, exchange: Exchange) -> None:

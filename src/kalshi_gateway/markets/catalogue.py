@@ -69,6 +69,8 @@ class Catalogue:
         }
         self._series: dict[str, Series] = {}
         self._families: dict[str, Family] = {}
+        #: Events whose markets may be called by other names than we remember.
+        self._outdated: set[str] = set()
         self._settled: set[str] = set()
         self._words: set[str] = set()
         #: Events that markets name and nobody has shown us yet, or whose series was renamed.
@@ -96,6 +98,7 @@ class Catalogue:
             event = _decoded(row["body"], Event)
             if event is None or row["digest"] == 0:
                 self.wanted_events.add([row["event_ticker"]])
+                self._outdated.add(row["event_ticker"])
             else:
                 self._event_digests[event.event_ticker] = row["digest"]
             if event is not None:
@@ -123,6 +126,11 @@ class Catalogue:
         tickers = list(tickers)
         _forget(self._digests, tickers)
         self.wanted_markets.renew(tickers)
+
+    def _read_events_again(self, tickers: Iterable[str]) -> None:
+        tickers = list(tickers)
+        _forget(self._event_digests, tickers)
+        self.wanted_events.renew(tickers)
 
     def release_settled(self, seen: set[str]) -> None:
         """Forget what is settled, but for what the exchange may show once more."""
@@ -157,8 +165,7 @@ class Catalogue:
         def remember(batch: Batch) -> None:
             for ticker in self._kept(batch, self._series_digests, digests):
                 self._series[ticker] = fresh[ticker]
-            _forget(self._event_digests, moved)
-            self.wanted_events.renew(moved)
+            self._read_events_again(moved)
 
         batch.spread, batch.remember = spread, remember
         return batch
@@ -167,12 +174,13 @@ class Catalogue:
         """A page of events, and what it changes for their markets."""
         batch = Batch(EVENT_KIND, as_of, known_words=self._words)
         fresh: dict[str, Family] = {}
+        named_by: dict[str, Series | None] = {}
         digests: dict[str, int] = {}
         for raw, digest in await self._new(rows, batch, _named_event, self._event_digests):
             row = self._read(wire.Event, raw, batch)
             if row is None:
                 continue
-            series = self._series.get(row.series_ticker or "")
+            series = named_by[row.event_ticker] = self._series.get(row.series_ticker or "")
             event = families.event_from_wire(row, series, as_of)
             family = fresh[event.event_ticker] = families.family_of(event, series)
             digests[event.event_ticker] = digest
@@ -181,20 +189,32 @@ class Catalogue:
                 event, list(family.words), digest, as_of
             )
         outdated: list[str] = []
+        left_behind: list[str] = []
 
         async def spread(conn: Driver, batch: Batch) -> None:
-            renamed = [t for t in batch.stored if self._families.get(t) != fresh[t]]
+            renamed = [
+                t for t in batch.stored if t in self._outdated or self._families.get(t) != fresh[t]
+            ]
             found = await conn.fetch(
                 "UPDATE instruments SET digest = NULL WHERE event_ticker = ANY($1)"
                 " RETURNING ticker",
                 renamed,
             )
             outdated.extend(row["ticker"] for row in found)
+            # Their series was stored after they were read.
+            series = {t: self._series.get(fresh[t].series_ticker or "") for t in batch.stored}
+            left_behind.extend(t for t in series if series[t] is not named_by[t])
+            if left_behind:
+                await conn.execute(
+                    "UPDATE events SET digest = 0 WHERE event_ticker = ANY($1)", left_behind
+                )
 
         def remember(batch: Batch) -> None:
             kept = self._kept(batch, self._event_digests, digests)
             self._families.update({ticker: fresh[ticker] for ticker in kept})
+            self._outdated.difference_update(kept)
             self.wanted_events.drop(kept)
+            self._read_events_again(left_behind)
             self.read_again(outdated)
 
         batch.spread, batch.remember = spread, remember
@@ -210,13 +230,25 @@ class Catalogue:
             if row is None:
                 continue
             family = self._families.get(row.event_ticker)
-            named_by[row.event_ticker] = family
+            named_by.setdefault(row.event_ticker, family)
             digests[row.ticker] = digest
             batch.records[row.ticker] = storing.market_record(
                 row, family or NO_FAMILY, digest, as_of
             )
             if len(batch.records) % ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+        left_behind: list[str] = []
+
+        async def spread(conn: Driver, batch: Batch) -> None:
+            # Their event was named, or renamed, after they were read.
+            renamed = {e for e, family in named_by.items() if self._families.get(e) != family}
+            if renamed:
+                records = batch.records
+                left_behind.extend(t for t in batch.stored if records[t][EVENT_TICKER] in renamed)
+                await conn.execute(
+                    "UPDATE instruments SET digest = NULL WHERE ticker = ANY($1)", left_behind
+                )
 
         def remember(batch: Batch) -> None:
             kept = self._kept(batch, self._digests, digests)
@@ -225,13 +257,9 @@ class Catalogue:
             self.wanted_markets.drop(kept)
             unknown = [event for event in named_by if event not in self._families]
             self.wanted_events.add(t for t in unknown if not t.startswith(COMBO_PREFIX))
-            # Their event was named, or renamed, after they were read.
-            renamed = {e for e, family in named_by.items() if self._families.get(e) != family}
-            if renamed:
-                records = batch.records
-                self.read_again(t for t in kept if records[t][EVENT_TICKER] in renamed)
+            self.read_again(left_behind)
 
-        batch.remember = remember
+        batch.spread, batch.remember = spread, remember
         batch.listen()
         return batch
 
