@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +23,8 @@ from .desk import desk as a_desk
 from .outages import all_known, eventually, writers
 
 NOW = datetime.now(UTC)
+#: Rows put into the table by this connection, those that were taken back among them.
+INSERTED = "SELECT pg_stat_get_xact_tuples_inserted('instruments'::regclass)"
 GONE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
 
 
@@ -190,4 +192,44 @@ async def test_what_came_too_late_is_not_taken_for_known(conn: Driver) -> None:
     news = await save(conn, ours, "0.4000", NOW + timedelta(seconds=1))
 
     assert (kept, news) == (500_000, 1)
+    assert await price(conn) == 400_000
+
+
+async def read_again(conn: Driver) -> Catalogue:
+    catalogue = Catalogue(Drift())
+    await save(conn, catalogue, "0.4000", NOW)
+    catalogue.read_again(["KXAGE-0"])
+    return catalogue
+
+
+async def marked_for_the_next_process(conn: Driver) -> Catalogue:
+    await save(conn, Catalogue(Drift()), "0.4000", NOW)
+    await conn.execute("UPDATE instruments SET digest = NULL")
+    catalogue = Catalogue(Drift())
+    await catalogue.load(conn)
+    return catalogue
+
+
+async def come_too_late(conn: Driver) -> Catalogue:
+    catalogue = Catalogue(Drift())
+    await save(conn, catalogue, "0.4000", NOW)
+    await save(conn, Catalogue(Drift()), "0.5000", NOW + timedelta(seconds=2))
+    await save(conn, catalogue, "0.4500", NOW + timedelta(seconds=1))
+    return catalogue
+
+
+@pytest.mark.parametrize("known", [read_again, marked_for_the_next_process, come_too_late])
+async def test_what_is_stored_already_is_not_tried_as_new(
+    conn: Driver, known: Callable[[Driver], Awaitable[Catalogue]]
+) -> None:
+    """Though its next row is news whatever it says: a COPY in vain leaves dead rows behind."""
+    catalogue = await known(conn)
+    batch = await catalogue.markets(a_page("0.4000"), NOW + timedelta(seconds=3))
+
+    async with conn.transaction():
+        before = await conn.fetchval(INSERTED)
+        await batch.save(conn)
+        inserted = await conn.fetchval(INSERTED) - before
+
+    assert (batch.changed, inserted) == (1, 0)
     assert await price(conn) == 400_000

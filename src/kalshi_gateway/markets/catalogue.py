@@ -26,7 +26,7 @@ S = TypeVar("S", bound=Shape)
 #: Rows that are read before other work gets a turn: about half a millisecond.
 ROWS_PER_TURN = 8
 
-#: The digest of no row.
+#: The digest of no row, remembered of one that is in the table and will be news, whatever it says.
 UNLIKE_ANY = 0
 
 NO_FAMILY = Family()
@@ -91,16 +91,16 @@ class Catalogue:
     async def _load(self, conn: Driver) -> None:
         for row in await conn.fetch("SELECT ticker, body, digest FROM series"):
             series = _decoded(row["body"], Series)
+            self._series_digests[row["ticker"]] = row["digest"] if series else UNLIKE_ANY
             if series is not None:
                 self._series[series.ticker] = series
-                self._series_digests[series.ticker] = row["digest"]
         for row in await conn.fetch("SELECT event_ticker, body, digest FROM events"):
             event = _decoded(row["body"], Event)
-            if event is None or row["digest"] == 0:
+            digest = row["digest"] if event else UNLIKE_ANY
+            self._event_digests[row["event_ticker"]] = digest
+            if digest == UNLIKE_ANY:
                 self.wanted_events.add([row["event_ticker"]])
                 self._outdated.add(row["event_ticker"])
-            else:
-                self._event_digests[event.event_ticker] = row["digest"]
             if event is not None:
                 self._families[event.event_ticker] = self._family_of(event)
         # What is settled changes no more, and would only fill the memory.
@@ -109,10 +109,9 @@ class Catalogue:
             prefetch=5000,
         )
         async for ticker, digest in rows:
+            self._digests[ticker] = UNLIKE_ANY if digest is None else digest
             if digest is None:
                 self.wanted_markets.add([ticker])
-            else:
-                self._digests[ticker] = digest
         self.wanted_events.add(
             await conn.fetchval(
                 "SELECT coalesce(array_agg(DISTINCT i.event_ticker), '{}') FROM instruments i"
@@ -124,12 +123,12 @@ class Catalogue:
     def read_again(self, tickers: Iterable[str]) -> None:
         """Take the next row of these markets for new, whatever it says, and ask for it."""
         tickers = list(tickers)
-        _forget(self._digests, tickers)
+        self._digests.update(dict.fromkeys(tickers, UNLIKE_ANY))
         self.wanted_markets.renew(tickers)
 
     def _read_events_again(self, tickers: Iterable[str]) -> None:
         tickers = list(tickers)
-        _forget(self._event_digests, tickers)
+        self._event_digests.update(dict.fromkeys(tickers, UNLIKE_ANY))
         self.wanted_events.renew(tickers)
 
     def release_settled(self, seen: set[str]) -> None:
@@ -308,7 +307,8 @@ class Catalogue:
         for key in batch.refused:
             self._drift.note(batch.kind.endpoint, batch.kind.key, "set_aside", key)
         self._words |= batch.listen()
-        _forget(known, [*batch.overtaken, *batch.refused])
+        _forget(known, batch.refused)
+        known.update(dict.fromkeys(batch.overtaken, UNLIKE_ANY))
         known.update({key: digests[key] for key in batch.stored})
         return batch.stored
 
