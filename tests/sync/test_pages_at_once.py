@@ -5,6 +5,7 @@ import gc
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -138,6 +139,18 @@ async def test_of_two_pages_stored_together_the_later_word_holds(conn: Driver) -
     assert await conn.fetchval(price) == 500_000
     assert (await catalogue.markets([msgspec.Raw(late)], NOW)).changed == 0
     assert (await catalogue.markets([msgspec.Raw(early)], NOW)).changed == 1
+
+
+async def test_a_last_page_out_of_a_cache_ends_its_walk_all_the_same(conn: Driver) -> None:
+    """It is older than the page before it, yet the walk has come to its end with it."""
+    pages = pages_of("KXCACHED-1", "KXCACHED-2", "KXCACHED-3")
+    pages[-1] = replace(pages[-1], asked_at=NOW - timedelta(seconds=15))
+
+    walked = await walked_at_once(conn, Catalogue(Drift()), pages)
+
+    state = await walks.find(conn, OPEN)
+    assert state is not None
+    assert (walked.complete, state.cursor, state.complete_as_of) == (True, None, walked.began_at)
 
 
 async def test_a_row_that_cannot_be_kept_spoils_no_page_beside_its_own(conn: Driver) -> None:

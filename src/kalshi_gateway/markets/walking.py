@@ -186,7 +186,8 @@ class Walker:
             by_age = sorted(at_once, key=lambda each: each.page.asked_at)
             async with self._conn.transaction():
                 await save(self._conn, [each.batch for each in by_age])
-                await walks.advance(self._conn, [each.step for each in by_age])
+                # In the walks' own order: a last page out of a cache is older than the others.
+                await walks.advance(self._conn, [each.step for each in at_once])
             del self._ready[: len(at_once)]
         for each in by_age:
             each.batch.keep()
