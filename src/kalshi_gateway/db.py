@@ -21,6 +21,9 @@ STATEMENT_TIMEOUT_MS = 15_000
 #: A database that is gone cannot end a statement itself: then we do, so much later than it would.
 COMMAND_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 5
 
+#: The same for who has a connection to itself: ANALYZE, or COPY of some pages, may take a while.
+ALONE_SECONDS = 300
+
 #: A database that does not let us in within this time is treated as gone.
 ACQUIRE_SECONDS = 5
 
@@ -264,6 +267,7 @@ async def alone(
     conn = await asyncpg.connect(
         driver_url(url),
         timeout=ACQUIRE_SECONDS,
+        command_timeout=ALONE_SECONDS,
         server_settings={"application_name": name, **(settings or {})},
     )
     try:

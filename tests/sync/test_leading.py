@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from kalshi_gateway import db
 from kalshi_gateway.db import Driver, alone, leadership
 from kalshi_gateway.kalshi.drift import Drift
 from kalshi_gateway.markets import sync
@@ -17,6 +18,7 @@ from kalshi_gateway.markets.catalogue import Catalogue
 from kalshi_gateway.markets.sync import JOB, NotLeading, Sync
 from kalshi_gateway.simulator.exchange import Exchange
 from tests.markets.builders import a_row
+from tests.wires import wire
 
 from .desk import MINUTE, Desk, Wire, a_line
 from .desk import desk as a_desk
@@ -93,6 +95,23 @@ async def another_writes(conn: Driver, than: int) -> bool:
 async def is_settled(conn: Driver, ticker: str) -> bool:
     said: str = await conn.fetchval("SELECT status FROM instruments WHERE ticker = $1", ticker)
     return said == "settled"
+
+
+async def test_a_database_that_falls_silent_is_given_up(
+    exchange: Exchange, database_url: str, conn: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It never says that the connection is gone: somebody leads again over another one."""
+    monkeypatch.setattr(db, "ALONE_SECONDS", 1)
+    async with wire(database_url) as way, running(way.url, exchange):
+        await eventually(lambda: all_known(conn))
+
+        way.cut()
+        for leader in await writers(conn):  # whom the server misses by itself after a while
+            await conn.execute("SELECT pg_terminate_backend($1)", leader)
+        ticker = next(iter(exchange.catalogue.created["open", 0].things)).ticker
+        exchange.catalogue.settle(ticker, "no")
+
+        await eventually(lambda: is_settled(conn, ticker))
 
 
 async def test_who_has_lost_the_lead_cannot_write(
