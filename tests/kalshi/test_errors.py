@@ -128,22 +128,26 @@ def test_codes_compare_in_lower_case() -> None:
     assert "4711" not in str(error)
 
 
-def test_details_stay_out_of_the_text() -> None:
-    """What may name an account is not in the text that gets logged."""
-    body = {"code": "bad_request", "message": "bad request", "details": {"user": "ada"}}
+def test_its_words_stay_out_of_the_text() -> None:
+    """What may name an account is not in the text that gets logged, and told to readers."""
+    body = {"code": "bad_request", "message": "ada may not", "details": {"user": "ada"}}
 
     error = from_response(httpx.Response(400, json=body))
 
     assert isinstance(error, Rejected)
     assert error.details == '{"user":"ada"}'
-    assert str(error) == "400 bad_request bad request"
+    assert error.message == "ada may not"
+    assert str(error) == "400 bad_request"
 
 
 def test_long_texts_are_cut() -> None:
     """An endless message does not become an endless error."""
-    error = from_response(httpx.Response(400, json={"msg": "x" * 10_000}))
+    long = "x" * 10_000
+    error = from_response(httpx.Response(400, json={"code": long, "msg": long}))
 
+    assert isinstance(error, Rejected)
     assert len(str(error)) < 400
+    assert len(error.message) < 400
 
 
 @pytest.mark.parametrize(

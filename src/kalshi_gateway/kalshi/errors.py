@@ -69,8 +69,8 @@ class RateLimited(KalshiError):
 class Rejected(KalshiError):
     """The exchange understood and refused; the same again will be refused again.
 
-    `code` is lower case, as the exchange mixes both. `details` may name an account: it is
-    kept out of the text that `str` gives.
+    `code` is lower case, as the exchange mixes both. `message` and `details` may name an account:
+    they are kept out of the text that `str` gives.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Rejected(KalshiError):
     ) -> None:
         # Some codes end in a variable part, such as a user's id.
         label = (code or "").partition(":")[0]
-        super().__init__(" ".join(part for part in (str(status), label, message) if part))
+        super().__init__(" ".join(part for part in (str(status), label) if part))
         self.status = status
         self.code = code
         self.message = message
