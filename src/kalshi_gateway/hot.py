@@ -206,6 +206,8 @@ class Hot:
         if scope.get(TERMS, NO_TERMS) != terms:
             return  # the route has understood more of the question than was understood here
         answer = kept.answer
+        if answer.standing.overdue and terms != NO_TERMS:
+            return  # to whoever has no terms it may be young
         if answer.momentary:
             last = self._momentary.answers.get(key)
             if last is None or not _older(answer, last.answer):
@@ -214,7 +216,7 @@ class Hot:
             now = self._kept.get(key)
             if now is None or not _older(answer, now.answer):
                 self._ready.put(key, _again(kept))
-        elif self._kept.get(key) is before and (terms == NO_TERMS or not answer.standing.overdue):
+        elif self._kept.get(key) is before:
             self._ready.put(key, kept)
 
     def _answered(self, scope: Scope) -> Kept | None:

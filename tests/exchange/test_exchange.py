@@ -192,6 +192,71 @@ async def test_nothing_known(client: Client, upstream: Upstream) -> None:
     assert "Retry-After" in response.headers
 
 
+async def test_schedule_never_known(client: Client, upstream: Upstream) -> None:
+    """Whether the exchange is open is told also where nobody has ever heard its schedule."""
+    upstream.answers["/exchange/schedule"] = httpx.Response(503)
+
+    exchange = await the_exchange(client)
+
+    assert exchange["exchange_active"] is True
+    assert (exchange["schedule"], exchange["next_pause"]) == ([], None)
+    assert exchange["meta"]["complete"] is False
+    assert exchange["meta"]["warnings"] == ["the exchange's schedule could not be read"]
+
+
+async def test_old_schedule_and_young_status(client: Client, upstream: Upstream) -> None:
+    """How old an answer may be is a matter of the status: the schedule holds for an hour."""
+    half_an_hour = httpx.Response(200, json=a_schedule(), headers={"Age": "1800"})
+    upstream.answers["/exchange/schedule"] = half_an_hour
+    await the_exchange(client)
+    upstream.asked.clear()
+
+    cached = {"Cache-Control": "only-if-cached, max-age=60"}
+    young = [
+        await client.get("/kalshi/exchange", headers=cached),
+        await client.get("/kalshi/exchange?max_age=60"),
+    ]
+    asked_of_young = [*upstream.asked]
+    anew = await client.get("/kalshi/exchange?refresh=true")
+
+    assert [answer.headers["x-cache"] for answer in (*young, anew)] == ["HIT", "HIT", "BYPASS"]
+    assert asked_of_young == []
+    assert sorted(upstream.asked) == ["/exchange/schedule", "/exchange/status"]
+
+
+async def test_refreshed_in_vain(client: Client, upstream: Upstream) -> None:
+    """A status that could not be had anew is the last known one, however the schedule came."""
+    await the_exchange(client)
+    upstream.answers["/exchange/status"] = httpx.Response(503)
+
+    after = await client.get("/kalshi/exchange?refresh=true")
+
+    assert after.headers["x-cache"] == "STALE"
+    assert after.json()["meta"]["source"] == "cache"
+    assert after.json()["meta"]["stale"] is True
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, {"error": {"code": "authentication_error", "message": "ada@example.com is out"}}),
+        (400, {"error": "user ada@example.com may not"}),
+        (403, {"code": "forbidden:ada@example.com", "msg": "no"}),
+    ],
+)
+async def test_its_own_words(
+    client: Client, upstream: Upstream, status: int, said: dict[str, Any]
+) -> None:
+    """The exchange's own words may name an account: who reads of its refusal is told its number."""
+    await the_exchange(client)
+    upstream.answers["/exchange/status"] = httpx.Response(status, json=said)
+
+    after = await client.get("/kalshi/exchange?refresh=true")
+
+    assert str(status) in after.json()["meta"]["warnings"][0]
+    assert "ada" not in after.text
+
+
 @pytest.mark.parametrize("friday", [[{"open_time": "soon", "close_time": "late"}], "always"])
 async def test_unreadable_week(client: Client, upstream: Upstream, friday: Any) -> None:
     """Of a week that cannot be read the next pause is unknown, and that is said."""

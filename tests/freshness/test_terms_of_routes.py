@@ -217,6 +217,23 @@ async def test_down_and_known(
     assert any(reason in warning for warning in told["warnings"])
 
 
+@of_kind("named")
+@pytest.mark.usefixtures("known")
+async def test_down_for_who_wants_it_anew(client: Client, upstream: Upstream, route: Route) -> None:
+    """That it could not be had anew is said to who wanted it so, and to nobody after."""
+    await client.get(route.path)
+    works = upstream.answers[route.upstream]
+    upstream.answers[route.upstream] = httpx.Response(503)
+    anew = await meta(client, route, {"refresh": "true"})
+    upstream.answers[route.upstream] = works
+
+    plain = await meta(client, route, {})
+
+    assert (anew["x-cache"], anew["stale"]) == ("STALE", True)
+    assert (plain["x-cache"], plain["stale"]) == ("HIT", False)
+    assert not any(DOWN in warning for warning in plain["warnings"])
+
+
 @of_kind("momentary")
 @pytest.mark.usefixtures("known", "never_the_same_time")
 async def test_down_for_everybody(client: Client, upstream: Upstream, route: Route) -> None:

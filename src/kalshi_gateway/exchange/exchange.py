@@ -6,10 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kalshi_gateway.directives import NO_TERMS, Terms
+from kalshi_gateway.directives import NO_TERMS, NotCached, Terms
 from kalshi_gateway.freshness import Kept, Meta, Standing, Told
 from kalshi_gateway.kalshi import wire
 from kalshi_gateway.kalshi.client import Kalshi
+from kalshi_gateway.kalshi.errors import KalshiError
 from kalshi_gateway.units import Moment, moment
 
 from .schedule import DAYS, Pause, ScheduleUnreadable, next_pause
@@ -77,7 +78,7 @@ class ExchangeWatch:
     async def exchange(self, terms: Terms = NO_TERMS) -> Told[Exchange]:
         """Status and schedule together; the status says how old they are."""
         status, standing, came = await self._status.get(terms)
-        schedule, schedule_standing, schedule_came = await self._schedule.get(terms)
+        schedule, schedule_standing, schedule_came = await self._known_schedule(terms)
         now = datetime.now(UTC)
         pause, unreadable = _pause(schedule, now)
         told = Exchange(
@@ -108,7 +109,20 @@ class ExchangeWatch:
             warnings=standing.warnings + schedule_standing.warnings + unreadable,
             overdue=standing.overdue or schedule_standing.overdue,
         )
-        return Told(told, together, schedule_came if came == "HIT" else came)
+        if came == "HIT":
+            came = schedule_came
+        return Told(told, together, "HIT" if together.overdue else came)
+
+    async def _known_schedule(self, terms: Terms) -> Told[wire.Schedule]:
+        """The schedule, however old: terms say how old the status may be.
+
+        One that nobody has ever heard is as good as one that cannot be read.
+        """
+        ageless = Terms(anew=terms.anew, only_if_cached=terms.only_if_cached)
+        try:
+            return await self._schedule.get(ageless)
+        except (KalshiError, NotCached):
+            return Told(wire.Schedule(), Standing(None, 0), "HIT")
 
     async def _ask_status(self) -> tuple[wire.ExchangeStatus, datetime]:
         answer = await self._kalshi.exchange_status()
