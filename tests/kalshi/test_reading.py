@@ -113,6 +113,8 @@ def test_promised_fields_that_do_not_come_are_unknown_not_zero() -> None:
         (b'"settlement_timer_seconds"', b'"60"', 60),
         (b'"settlement_timer_seconds"', b"60.0", 60),
         (b'"settlement_timer_seconds"', b"60.5", None),
+        (b'"settlement_timer_seconds"', b"1e400", None),
+        (b'"settlement_timer_seconds"', b"1e100000", None),
         (b'"exchange_index"', b"true", None),
         (b'"status"', b"7", "7"),
         (b'"status"', b"[]", None),
@@ -124,6 +126,7 @@ def test_promised_fields_that_do_not_come_are_unknown_not_zero() -> None:
         (b'"price_ranges"', b"{}", None),
         (b'"price_ranges"', b'[{"start":"0","end":"1","step":"?"}]', ()),
         (b'"price_ranges"', b'[{"start":"0","end":"1"},"x"]', ()),
+        (b'"price_ranges"', b'[{"start":"0","end":"1e4000","step":"0.01"}]', ()),
     ],
 )
 def test_a_field_of_another_type_costs_only_itself(field: bytes, sent: bytes, read: object) -> None:

@@ -327,6 +327,8 @@ def _converted(wanted: Any, value: Any) -> Any:
     if bare is str:
         return str(value) if isinstance(value, int | Decimal) else None
     if isinstance(value, Decimal):
+        if _is_unplain(value):  # thirty bytes may say a million digits
+            return None
         return int(value) if bare is int and value == value.to_integral_value() else None
     try:
         converted = msgspec.convert(value, wanted, strict=False)

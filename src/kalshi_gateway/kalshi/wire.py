@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from .reading import Shape, Unit, refuse_unplain
+from .reading import MOST_DIGITS, Shape, Unit, refuse_unplain
 from .reading import read as read
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -34,7 +34,8 @@ class PriceRange(Shape, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         # Every market has some: written out, this takes a third of the time of `check`.
-        if not (self.start + self.end + self.step).is_finite():
+        total = self.start + self.end + self.step
+        if not total.is_finite() or total.adjusted() >= MOST_DIGITS:
             raise ValueError("a band without bounds")
 
 
