@@ -43,12 +43,12 @@ series = Table(
     Column("category", Text),
     Column("categories", ARRAY(Text), nullable=False),
     Column("tags", ARRAY(Text), nullable=False),
+    Column("genre", BigInteger, nullable=False),
     Column("search", TSVECTOR, nullable=False),
     Column("body", Text, nullable=False, comment="the finished JSON object of an answer"),
     Column("digest", BigInteger, nullable=False, comment="of the exchange's own row"),
     Column("as_of", Moment, nullable=False, comment="when the exchange was asked"),
     Index("ix_series_search", "search", postgresql_using="gin"),
-    Index("ix_series_tags", text("lowered(tags)"), postgresql_using="gin"),
 )
 
 #: One occasion of a series.
@@ -76,7 +76,7 @@ events = Table(
     Index("ix_events_search", "search", postgresql_using="gin"),
 )
 
-#: A category with the tags of a series, as what markets are of; a few hundred.
+#: A category with the tags of a series: what series, events and markets are of; a few hundred.
 genres = Table(
     "genres",
     metadata,
@@ -90,6 +90,17 @@ genres = Table(
         server_default=text("0"),
         comment="of all markets that are not settled, as it was when they were counted",
     ),
+)
+
+#: Categories of the operator's own: each row gathers what has this category, this tag, or both.
+own_categories = Table(
+    "own_categories",
+    metadata,
+    Column("name", Text, nullable=False, comment="in any case; that of the exchange is added to"),
+    Column("category", Text, comment="of the exchange; null: any"),
+    Column("tag", Text, comment="null: any"),
+    CheckConstraint("category IS NOT NULL OR tag IS NOT NULL", name="gathers_something"),
+    UniqueConstraint("name", "category", "tag", postgresql_nulls_not_distinct=True),
 )
 
 #: A market as a row of ours: columns to filter and sort by, and its finished JSON.

@@ -142,6 +142,7 @@ async def save(conn: Driver, things: Iterable[Thing], as_of: datetime) -> None:
             event = family.event_from_wire(row, parent, as_of)
             events.append(storing.event_record(event, family.event_words(event, parent), 1, as_of))
             met.add(genres.genre_of(event.category, event.tags))
+    met |= {genres.genre_of(row.category, row.tags) for row in series}
     await storing.EVENTS.renew(conn, events)
     await genres.learn(conn, met)
     markets = [row for row in things if isinstance(row, wire.Market)]

@@ -170,12 +170,14 @@ async def test_categories(client: Client) -> None:
     assert answer["categories"] == [
         {
             "name": "Climate and Weather",
+            "own": False,
             "series": 1,
             "open_markets": 2,
             "tags": [{"name": "Daily temperature", "series": 1, "open_markets": 2}],
         },
         {
             "name": "Sports",
+            "own": False,
             "series": 2,
             "open_markets": 1,
             "tags": [

@@ -87,9 +87,10 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class CategoryFacet:
-    """One of the exchange's categories, with its tags."""
+    """One category, with its tags."""
 
     name: str
+    own: Annotated[bool, Field(description="The operator's own; false: the exchange's.")]
     series: int
     open_markets: int
     tags: tuple[Facet, ...]

@@ -100,7 +100,7 @@ async def list_categories(
     database: Database,
     progress: CatalogueProgress,
 ) -> Response:
-    """The exchange's categories and tags, with how much each finds: of all, or of a search."""
+    """All categories, the operator's own among them, and their tags: how much each finds."""
     standing = await progress.categories()
     async with database.driver() as conn:
         sought = None if listing.q is None else await search.understand(conn, listing.q)

@@ -1,4 +1,7 @@
-"""Genres: a category with the tags of a series. A list of a category or of a tag is some genres."""
+"""Genres: a category with the tags of a series. A list of a category or of a tag is some genres.
+
+A category may be the operator's own: that is some genres as well, whatever the exchange calls them.
+"""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -18,10 +21,19 @@ _LEARN = """
     ON CONFLICT DO NOTHING
 """
 
-_HAVING = """
-    SELECT coalesce(array_agg(id ORDER BY share DESC, id), '{}'), coalesce(sum(share), 0)
+#: The genres that the operator's own categories gather, once each.
+GATHERED = """
+    SELECT min(own.name) AS name, genres.id AS genre FROM own_categories own JOIN genres
+    ON (own.category IS NULL OR genres.category = lower(own.category))
+    AND (own.tag IS NULL OR genres.tags @> ARRAY[lower(own.tag)])
+    GROUP BY lower(own.name), genres.id
+"""
+
+_HAVING = f"""
+    SELECT coalesce(array_agg(id ORDER BY share DESC, id), '{{}}'), coalesce(sum(share), 0)
     FROM genres
-    WHERE ($1::text IS NULL OR category = lower($1))
+    WHERE ($1::text IS NULL OR category = lower($1)
+        OR id IN (SELECT genre FROM ({GATHERED}) AS gathered WHERE lower(name) = lower($1)))
     AND ($2::text IS NULL OR tags @> ARRAY[lower($2)])
 """
 
@@ -60,7 +72,10 @@ def genre_of(category: str | None, tags: tuple[str, ...]) -> Genre:
 
 
 async def having(conn: Driver, category: str | None, tag: str | None) -> Genres:
-    """All that have what is not None, in whatever case it is written."""
+    """All that have what is not None, in whatever case it is written.
+
+    The category is the exchange's, or one of the operator's own.
+    """
     (row,) = await conn.fetch(_HAVING, category, tag)
     return Genres(*row)
 

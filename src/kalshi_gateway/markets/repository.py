@@ -14,6 +14,7 @@ from kalshi_gateway.units import centicontracts, microdollars
 from . import family, genres, ordering, ranking
 from .answers import CategoryFacet, Facet
 from .family import Event, Series
+from .genres import Genres
 from .listing import (
     EventListing,
     Listing,
@@ -136,11 +137,8 @@ async def oldest_combo(conn: Driver, tickers: Sequence[str]) -> datetime | None:
 
 async def page_of_series(conn: Driver, listing: SeriesListing, search: Search | None) -> list[Row]:
     """Series by ticker."""
-    question = Question()
-    if listing.category is not None:
-        question.conditions.append(f"lower(category) = lower({question.value(listing.category)})")
-    if listing.tag is not None:
-        question.conditions.append(_HAS_TAG.format(question.value(listing.tag)))
+    question = Question(genres=await _genres(conn, listing))
+    question.conditions += question.of_genres()
     if search is not None:
         question.conditions.append(question.has_words(search.widest))
     if listing.cursor is not None:
@@ -204,7 +202,8 @@ async def family_of(conn: Driver, event_ticker: str) -> Family | None:
 async def facets(conn: Driver, search: Search | None) -> tuple[CategoryFacet, ...]:
     """Categories and their tags: how many series, and how many open markets, each has.
 
-    Of a search only those that are found, and the categories and tags that have any.
+    The operator's own are among them. Of a search only those that are found, and the categories and
+    tags that have any.
     """
     question = Question()
     found = "true" if search is None else question.has_words(search.widest)
@@ -214,28 +213,36 @@ async def facets(conn: Driver, search: Search | None) -> tuple[CategoryFacet, ..
             SELECT series_ticker, count(*) AS markets FROM instruments
             WHERE status = 'open' AND NOT is_combo AND {found} GROUP BY series_ticker
         ), placed AS (
-            SELECT s.category, s.tags, {found} AS found, coalesce(o.markets, 0) AS markets
+            SELECT s.category, s.tags, s.genre, {found} AS found, coalesce(o.markets, 0) AS markets
             FROM series s LEFT JOIN open o ON o.series_ticker = s.ticker
-            WHERE s.category IS NOT NULL AND ({found} OR o.markets > 0)
+            WHERE {found} OR o.markets > 0
+        ), named AS (
+            SELECT category AS name, false AS own, tags, found, markets FROM placed
+            WHERE category IS NOT NULL
+            UNION ALL
+            SELECT name, true, tags, found, markets
+            FROM placed JOIN ({genres.GATHERED}) AS gathered USING (genre)
+            WHERE lower(name) IS DISTINCT FROM lower(category)
         )
-        SELECT category, NULL AS tag,
+        SELECT lower(name) AS key, NULL AS tag, min(name) AS name, bool_and(own) AS own,
             count(*) FILTER (WHERE found) AS series, sum(markets)::bigint AS markets
-        FROM placed GROUP BY category
+        FROM named GROUP BY lower(name)
         UNION ALL
-        SELECT category, tag, count(*) FILTER (WHERE found), sum(markets)::bigint
-        FROM placed, unnest(tags) AS tag GROUP BY category, tag
-        ORDER BY category, tag NULLS FIRST
+        SELECT lower(name), tag, NULL, NULL,
+            count(*) FILTER (WHERE found), sum(markets)::bigint
+        FROM named, unnest(tags) AS tag GROUP BY lower(name), tag
+        ORDER BY key, tag NULLS FIRST
         """,
         *question.values,
     )
     tags: dict[str, list[Facet]] = {}
-    for category, tag, series, markets in rows:
-        tags.setdefault(category, [])
+    for key, tag, _, _, series, markets in rows:
+        tags.setdefault(key, [])
         if tag is not None:
-            tags[category].append(Facet(tag, series, markets))
+            tags[key].append(Facet(tag, series, markets))
     return tuple(
-        CategoryFacet(category, series, markets, tuple(tags[category]))
-        for category, tag, series, markets in rows
+        CategoryFacet(name, own, series, markets, tuple(tags[key]))
+        for key, tag, name, own, series, markets in rows
         if tag is None
     )
 
@@ -243,8 +250,6 @@ async def facets(conn: Driver, search: Search | None) -> tuple[CategoryFacet, ..
 # --- what is asked, as conditions
 
 A_DAY, A_WEEK = timedelta(days=1), timedelta(days=7)
-
-_HAS_TAG = "lowered(tags) @> ARRAY[lower({})]"
 
 # Body and what its markets add up to, joined as text: both are finished JSON.
 _EVENT_BODY = """
@@ -261,9 +266,7 @@ _BODY = {"instruments": "body", "events": _EVENT_BODY}
 
 
 async def _asked(conn: Driver, listing: Listing, *, read_one_way: bool = False) -> Question:
-    question = Question(read_one_way=read_one_way)
-    if listing.category is not None or listing.tag is not None:
-        question.genres = await genres.having(conn, listing.category, listing.tag)
+    question = Question(genres=await _genres(conn, listing), read_one_way=read_one_way)
     if listing.series is not None:
         question.conditions.append(f"series_ticker = {question.asked(listing.series, 'text')}")
     if listing.closes_after is not None:
@@ -273,6 +276,13 @@ async def _asked(conn: Driver, listing: Listing, *, read_one_way: bool = False) 
         before = question.asked(listing.closes_before, "timestamptz")
         question.conditions.append(question.below("close_time", before))
     return question
+
+
+async def _genres(conn: Driver, listing: Listing | SeriesListing) -> Genres | None:
+    """What a list is to be of, if it is asked for a category or a tag."""
+    if listing.category is None and listing.tag is None:
+        return None
+    return await genres.having(conn, listing.category, listing.tag)
 
 
 async def _markets(conn: Driver, listing: MarketListing) -> Question:
