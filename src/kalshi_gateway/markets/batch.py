@@ -76,7 +76,7 @@ class Batch:
     #: Words that need not be learnt; and all others of its records, once somebody listened to them.
     known_words: Set[str] = frozenset()
     heard: set[str] | None = None
-    #: What each of its events is of; markets are of no other.
+    #: What each of its series or events is of; markets are of no other.
     genres: dict[str, Genre] = field(default_factory=dict)
     #: What it changes elsewhere, in the same transaction. Given the batch, like the next: a batch
     #: that they had in them would hold itself in memory.

@@ -148,7 +148,7 @@ class Catalogue:
             series = families.series_from_wire(row, as_of)
             fresh[series.ticker] = series
             digests[series.ticker] = digest
-            batch.genres.add(genre_of(series.category, series.tags))
+            batch.genres[series.ticker] = genre_of(series.category, series.tags)
             batch.records[series.ticker] = storing.series_record(
                 series, families.series_words(series), digest, as_of
             )

@@ -30,7 +30,7 @@ GATHERED = """
 """
 
 _HAVING = f"""
-    SELECT coalesce(array_agg(id ORDER BY share DESC, id), '{{}}'), coalesce(sum(share), 0)
+    SELECT coalesce(array_agg(id), '{{}}'), coalesce(sum(share), 0)
     FROM genres
     WHERE ($1::text IS NULL OR category = lower($1)
         OR id IN (SELECT genre FROM ({GATHERED}) AS gathered WHERE lower(name) = lower($1)))
@@ -57,7 +57,7 @@ class Genre(NamedTuple):
 
 
 class Genres(NamedTuple):
-    """Some of them, the largest first, and how much of all that is not settled is theirs."""
+    """Some of them, and how much of all that is not settled is theirs."""
 
     ids: list[int]
     share: float

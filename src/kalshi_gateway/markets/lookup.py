@@ -263,7 +263,7 @@ class Lookup:
         row_digest = storing.digest(answer.raw)
         record = storing.series_record(series, series_words(series), row_digest, answer.asked_at)
         itself = _looked_up(SERIES_KIND, answer.asked_at, {series.ticker: record})
-        itself.genres.add(genre_of(series.category, series.tags))
+        itself.genres[series.ticker] = genre_of(series.category, series.tags)
         async with self._database.driver() as conn, conn.transaction():
             if not await _confirmed(conn, itself, {series.ticker: row_digest}):
                 await itself.save(conn)
