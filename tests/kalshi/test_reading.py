@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kalshi_gateway.kalshi import wire
 from kalshi_gateway.kalshi.drift import Drift
+from kalshi_gateway.kalshi.reading import Shape
 from kalshi_gateway.kalshi.wire import Candle, Event, Market, OrderbookFp, Trade
 
 TIME = "2026-10-11T00:15:00.5Z"
@@ -76,6 +77,46 @@ def test_new_fields_are_counted_and_otherwise_ignored() -> None:
     assert markets == [read_market(a_market())] * 3
     [mood] = drift.snapshot()
     assert (mood.field, mood.kind, mood.count) == ("mood", "unknown", 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "unknown"),
+    [
+        (
+            Market,
+            a_market(price_ranges=[{"start": "0", "end": "1", "step": "0.01", "tick": "0.01"}]),
+            {"price_ranges[].tick"},
+        ),
+        (
+            Event,
+            {"event_ticker": "E", "settlement_sources": [{"name": "x"}, {"title": "x", "href": 1}]},
+            {"settlement_sources[].title", "settlement_sources[].href"},
+        ),
+        (
+            Candle,
+            {"end_period_ts": 1, "price": {"open_dollars": None, "close": 7, "mood": "bullish"}},
+            {"price.mood"},
+        ),
+        (
+            wire.Schedule,
+            {"standard_hours": [{"monday": [{"open_time": "", "close_time": "", "zone": "ET"}]}]},
+            {"standard_hours[].monday[].zone"},
+        ),
+        (Candle, {"end_period_ts": 1, "yes_bid": "7", "price": None}, set()),
+    ],
+)
+def test_new_fields_inside_others_are_counted_now_and_then(
+    kind: type[Shape], row: dict[str, Any], unknown: set[str]
+) -> None:
+    """From the first row on, however deep they are; what is known of old is none of them."""
+    drift, raw = Drift(), msgspec.json.encode(row)
+
+    for _ in range(200):
+        assert wire.read(kind, raw, endpoint="/markets", drift=drift) is not None
+
+    inside = [d for d in drift.snapshot() if "." in d.field and d.kind == "unknown"]
+    assert {d.field for d in inside} == unknown
+    assert all(1 < d.count < 20 for d in inside)
 
 
 def test_promised_fields_that_do_not_come_are_unknown_not_zero() -> None:

@@ -22,7 +22,9 @@ LOOK_AGAIN_AFTER = 64
 
 _ZERO = Decimal(0)
 _HUGE = Decimal(10) ** (MOST_DIGITS - 2)
+_NULL = msgspec.Raw(b"null")
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_inner_parts = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]] | None)
 _values = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 _UNREADABLE = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
@@ -69,6 +71,8 @@ def read(kind: type[S], raw: bytes | msgspec.Raw, *, endpoint: str, drift: Drift
         return None
     form = _form_of(kind, tuple(parts), endpoint, drift)
     form.note(parts, endpoint, drift)
+    if plain.looks:
+        _note_inside(kind, parts, "", endpoint, drift)
     if form.older or form.finds_numbers(parts, now=plain.looks):
         plain.step_aside()
     else:
@@ -115,6 +119,40 @@ class _Form(Generic[S]):
         found = any(bytes(parts[name])[:1] not in (b'"', b"n") for name in self.texts)
         self._look_in = 0 if found else LOOK_AGAIN_AFTER
         return found
+
+
+def _note_inside(
+    kind: type[Shape], parts: dict[str, msgspec.Raw], path: str, endpoint: str, drift: Drift
+) -> None:
+    """Count what is unknown in the objects within a row, which nobody else looks at."""
+    for name, below, inner, known in _shapes_within(kind):
+        for row in _objects(parts.get(name, _NULL)):
+            for key in row.keys() - known:
+                drift.note(endpoint, f"{path}{below}{key}", "unknown", row[key])
+            _note_inside(inner, row, path + below, endpoint, drift)
+
+
+@cache
+def _shapes_within(kind: type[Shape]) -> list[tuple[str, str, type[Shape], frozenset[str]]]:
+    """The fields that hold objects: how a path goes on below, of which kind, and what it has."""
+    found = []
+    for field in msgspec.structs.fields(kind):
+        inner, below = _without_none(field.type), f"{field.encode_name}."
+        if get_origin(inner) is tuple:
+            inner, below = get_args(inner)[0], f"{field.encode_name}[]."
+        if isinstance(inner, type) and issubclass(inner, Shape):
+            known = inner.legacy.union(inner.__struct_fields__)
+            found.append((field.encode_name, below, inner, known))
+    return found
+
+
+def _objects(raw: msgspec.Raw) -> list[dict[str, msgspec.Raw]]:
+    """What stands there, be it one object, a list of them, or none."""
+    try:
+        found = _inner_parts.decode(raw)
+    except _UNREADABLE:
+        return []
+    return [found] if isinstance(found, dict) else found or []
 
 
 class _PlainReader(Generic[S]):
