@@ -21,7 +21,7 @@ from .answers import ANSWER, Answer, Asked
 from .auth import LOCAL, Gatekeeper, may_read
 from .directives import NO_TERMS, TERMS, NotCached, Terms, taken_apart
 from .errors import GatewayError
-from .kalshi.errors import KalshiError
+from .kalshi.errors import KalshiError, KeyRejected
 from .news import FRESH_FOR
 from .requests import ROUTE, Templates
 from .shelf import Kept, Key, Shelf
@@ -314,6 +314,8 @@ def _passing(error: GatewayError | KalshiError) -> bool:
     """Whether it is us, or the exchange, who cannot answer, and not the question that is wrong."""
     if isinstance(error, GatewayError):
         return error.status >= 500 and not isinstance(error, NotCached)
+    if isinstance(error, KeyRejected):
+        return True  # the service's own
     return getattr(error, "status", 503) in (None, 429) or getattr(error, "status", 503) >= 500
 
 

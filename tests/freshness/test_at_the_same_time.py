@@ -193,7 +193,7 @@ def behind(inner: Inner, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
 
 
 async def test_what_belongs_to_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lies under a user is made for each who asks, and never kept."""
+    """What lies under a user is made for each who asks, never for several of them at once."""
     both = asyncio.Barrier(2)
 
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:

@@ -249,6 +249,24 @@ async def test_down_for_everybody(client: Client, upstream: Upstream, route: Rou
     assert (back["x-cache"], back["warnings"]) == ("MISS", [])
 
 
+@of_kind("named", "momentary")
+@pytest.mark.usefixtures("known", "never_the_same_time")
+async def test_the_service_s_key_is_refused(
+    client: Client, upstream: Upstream, route: Route
+) -> None:
+    """A key that holds no longer is no fault of the question: the last known answer comes."""
+    before = await client.get(route.path)
+    refused = {"error": {"code": "authentication_error", "message": "key expired"}}
+    upstream.answers[route.upstream] = httpx.Response(401, json=refused)
+
+    after = await ask(client, route, ANEW[1])
+
+    assert after.status_code == 200
+    assert content(after) == content(before)
+    assert after.headers["x-cache"] == "STALE"
+    assert any("401" in warning for warning in after.json()["meta"]["warnings"])
+
+
 @of_kind()
 async def test_down_and_unknown(client: Client, upstream: Upstream, route: Route) -> None:
     """Nothing is known, nobody can be asked: 503, and when to try again."""
