@@ -176,6 +176,7 @@ async def test_what_is_answered_at_the_front_is_counted(
     assert len(at_front) == 3
     assert 'gateway_requests_total{method="GET",route="/kalshi/series",status="200"} 4.0' in told
     assert 'gateway_request_seconds_count{route="/kalshi/series"} 4.0' in told
+    assert 'gateway_cache_results_total{result="HIT",route="/kalshi/series"} 4.0' in told
 
 
 async def test_requests_in_one_piece_are_answered_in_their_order(

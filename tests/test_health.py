@@ -133,6 +133,22 @@ async def test_metrics_count_by_template(client: httpx.AsyncClient) -> None:
     assert "gateway_requests_in_flight 1.0" in text
 
 
+async def test_metrics_count_what_came_from_where(client: httpx.AsyncClient) -> None:
+    """Answers that tell how they were come by are counted by that; others are not."""
+    for path in ("/kalshi/exchange", "/kalshi/exchange", "/kalshi/exchange?refresh=true"):
+        await client.get(path)
+    await client.get("/healthz")
+    await client.get("/kalshi/exchange", headers={"If-None-Match": "*"})
+
+    text = (await client.get("/metrics")).text
+
+    counted = [line for line in text.splitlines() if line.startswith("gateway_cache_results_total")]
+    assert sorted(counted) == [
+        f'gateway_cache_results_total{{result="{result}",route="/kalshi/exchange"}} {count}'
+        for result, count in (("BYPASS", 1.0), ("HIT", 2.0), ("MISS", 1.0))
+    ]
+
+
 async def test_metrics_of_two_apps_are_apart(settings: Settings) -> None:
     """Each application has a registry of its own."""
     one = create_app(settings, database_url=NOWHERE)

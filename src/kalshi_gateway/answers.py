@@ -171,10 +171,11 @@ class TextAnswer(Answer):
 class Form:
     """An answer as it goes out for a second: as two messages, or as the bytes of its head."""
 
-    __slots__ = ("_head", "body", "content", "second", "start", "status")
+    __slots__ = ("_head", "body", "cache", "content", "second", "start", "status")
 
     def __init__(self, status: int, headers: Headers, body: bytes, second: int) -> None:
         self.status = status
+        self.cache = cache_result(headers)
         self.content = body
         self.start: Message = {
             "type": "http.response.start",
@@ -197,6 +198,11 @@ class Form:
             ]
             self._head = b"\r\n".join(lines) + b"\r\n"
         return self._head
+
+
+def cache_result(headers: Headers) -> bytes:
+    """What the headers of an answer of ours say of how it was come by; empty: nothing."""
+    return dict(headers).get(b"x-cache", b"")
 
 
 NOT_RENDERED = Form(500, [], b"", 0)

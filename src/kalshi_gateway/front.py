@@ -110,7 +110,8 @@ class Front:
         if limits is None:
             return None
         shown = request_id(said.get(b"x-request-id")).encode()
-        self._metrics.answered("GET", operations.ROUTE, form.status, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._metrics.answered("GET", operations.ROUTE, form.status, seconds, form.cache)
         return b"".join((form.head, limits, FIXED, shown, END)), form.content
 
     def _guest(self, url: bytes, headers: Headers, said: dict[bytes, bytes]) -> Caller | None:
@@ -190,7 +191,8 @@ class Front:
             said.get(b"if-none-match"), zipped=takes_gzip(said.get(b"accept-encoding", b""))
         )
         shown = request_id(said.get(b"x-request-id")).encode()
-        self._metrics.answered("GET", kept.route, form.status, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._metrics.answered("GET", kept.route, form.status, seconds, form.cache)
         return b"".join((form.head, limits, FIXED, shown, END)), form.content
 
     def _limits(self, caller: Caller | None, client: Client) -> bytes | None:

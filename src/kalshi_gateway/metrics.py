@@ -1,7 +1,8 @@
 """What is counted: one registry per application."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections import Counter as Tally
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import (
@@ -54,12 +55,14 @@ class Requests(Collector):
     """Requests answered and their time, as plain numbers: a hot answer has no time for more."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str, int], int] = {}
+        self._counts: dict[tuple[str, str, int, bytes], int] = {}
         self._spreads: dict[str, Spread] = {}
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one request; `route` is a template, never a path."""
-        key = (method if method in METHODS else "other", route, status)
+    def answered(
+        self, method: str, route: str, status: int, seconds: float, cache: bytes = b""
+    ) -> None:
+        """Count one request; `route` is a template, never a path, and `cache` our own X-Cache."""
+        key = (method if method in METHODS else "other", route, status, cache)
         self._counts[key] = self._counts.get(key, 0) + 1
         spread = self._spreads.get(route)
         if spread is None:
@@ -67,19 +70,33 @@ class Requests(Collector):
         spread.add(seconds)
 
     def collect(self) -> Iterator[Metric]:
-        """Both, as Prometheus takes them."""
-        counts = CounterMetricFamily(
-            "gateway_requests", "Requests answered.", labels=["method", "route", "status"]
+        """All of them, as Prometheus takes them."""
+        requests, results = Tally[tuple[str, ...]](), Tally[tuple[str, ...]]()
+        for (method, route, status, cache), count in self._counts.items():
+            requests[method, route, str(status)] += count
+            if cache:
+                results[route, cache.decode()] += count
+        yield _counted(
+            "gateway_requests", "Requests answered.", ["method", "route", "status"], requests
         )
-        for (method, route, status), count in self._counts.items():
-            counts.add_metric([method, route, str(status)], count)
-        yield counts
+        yield _counted(
+            "gateway_cache_results", "Answers by their X-Cache.", ["route", "result"], results
+        )
         times = HistogramMetricFamily(
             "gateway_request_seconds", "Time to the end of the answer.", labels=["route"]
         )
         for route, spread in self._spreads.items():
             times.add_metric([route], spread.buckets(), spread.sum)
         yield times
+
+
+def _counted(
+    name: str, about: str, labels: list[str], counts: Mapping[tuple[str, ...], int]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, about, labels=labels)
+    for key, count in counts.items():
+        family.add_metric(key, count)
+    return family
 
 
 class Spread:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from . import limits, problems
+from .answers import cache_result
 from .errors import GatewayError
 from .keys.verifier import METHOD
 from .limits import Limits, LocalOnly
@@ -114,7 +115,7 @@ class Entrance:
             seconds = time.perf_counter() - began
             self.metrics.in_flight -= 1
             route = call.scope.get(ROUTE) or self.templates.find(call.scope)
-            self.metrics.answered(call.method, route, call.status, seconds)
+            self.metrics.answered(call.method, route, call.status, seconds, call.cache)
             if self.log_all or call.status >= 400 or seconds >= SLOW_SECONDS:
                 _log_line(call, route, seconds)
 
@@ -161,7 +162,17 @@ class Entrance:
 class Call:
     """One request and what has been answered so far."""
 
-    __slots__ = ("_send", "limits", "method", "receive", "request_id", "scope", "started", "status")
+    __slots__ = (
+        "_send",
+        "cache",
+        "limits",
+        "method",
+        "receive",
+        "request_id",
+        "scope",
+        "started",
+        "status",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.request_id = request_id(dict(scope["headers"]).get(b"x-request-id"))
@@ -175,6 +186,7 @@ class Call:
         self.receive = receive
         self.status = NO_ANSWER
         self.started = False
+        self.cache = b""
         #: What is said of how much more the caller may send.
         self.limits: Headers = []
         self._send = send
@@ -183,6 +195,7 @@ class Call:
         self.started = True
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.cache = cache_result(message.get("headers", ()))
             # A new list: the one in the message may belong to an answer that is sent to many.
             named = (b"x-request-id", self.request_id.encode())
             headers = [*message.get("headers", ()), *self.limits, NOSNIFF, named]
