@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_gateway.markets.search import Reading, as_read
 from kalshi_gateway.markets.words import (
     LONGEST_WORD,
     MOST_QUERY_WORDS,
     MOST_WORDS,
-    query,
     words,
 )
 
@@ -19,10 +19,11 @@ LEXEME = re.compile(r"'([^'\\\s&|!()<>:*]+)':\*")
 
 def prefixes(text: str) -> list[str]:
     """The prefixes a query asks for; it must consist of nothing else."""
-    asked = query(text)
+    asked = as_read(text, Reading()).widest
     if asked is None:
         return []
-    lexemes = [LEXEME.fullmatch(part) for part in asked.split(" & ")]
+    parts = asked.whole.removeprefix("(").removesuffix(")").split(" & ")
+    lexemes = [LEXEME.fullmatch(part) for part in parts]
     assert None not in lexemes
     return [lexeme[1] for lexeme in lexemes if lexeme]
 
@@ -121,7 +122,7 @@ def test_whole_tickers_find_only_themselves() -> None:
 @pytest.mark.parametrize("text", ["", "  ", "?!", "' \\ ' :* & | ! ( ) <->", "\x00", "\udfff"])
 def test_queries_without_words_are_none(text: str) -> None:
     """A search for nothing is no search."""
-    assert query(text) is None
+    assert as_read(text, Reading()).widest is None
 
 
 def test_size_is_bounded() -> None:

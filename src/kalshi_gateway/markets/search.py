@@ -54,6 +54,7 @@ class Reading:
 class Query:
     """What to find, for a `::tsquery` cast."""
 
+    # Not for `to_tsquery`, which would cut the words anew by its own rules.
     whole: str
     #: Finds at least as much, and is quick to look up.
     anchor: str
@@ -94,6 +95,7 @@ class _Name:
         return max(map(len, self.words)) <= SHORT
 
     def query(self, match: Match, mended: Mapping[str, Words]) -> str:
+        # Words are letters, digits, points and dashes: there is nothing in them to escape.
         end = "" if match == Match.WORD else ":*"
         said = []
         for word in self.words:

@@ -1,4 +1,4 @@
-"""The words a market is found by, and the query that finds it.
+"""The words a market is found by, and those of the text that finds it.
 
 A document and a query are cut by the same rules, so whatever is in one is found by typing it, or
 the beginning of it, into the other:
@@ -77,16 +77,6 @@ def typed(text: str) -> list[str]:
     for token in _folded(text).split():
         found.update({token[:LONGEST_WORD]: None} if _is_ticker(token) else _cut(token))
     return list(found)[:MOST_QUERY_WORDS]
-
-
-def query(text: str, *, unfinished: bool = True) -> str | None:
-    """The text as typed so far, for a `::tsquery` cast: all its words, each perhaps unfinished.
-
-    Not for `to_tsquery`, which would cut the words anew by its own rules.
-    """
-    # Words are letters, digits, points and dashes: there is nothing in them to escape.
-    end = ":*" if unfinished else ""
-    return " & ".join([f"'{word}'{end}" for word in typed(text)]) or None
 
 
 # The markets of an event share its title, and many an outcome: "Tie", "Before 2030".
