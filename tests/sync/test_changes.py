@@ -276,6 +276,31 @@ async def test_an_event_read_before_its_series_was_renamed_follows_though_stored
     assert await desk.ask(tags, event) == ["Renamed"]
 
 
+@pytest.mark.parametrize("succeeded", [False, True], ids=["same process", "next process"])
+async def test_a_market_read_before_its_event_was_renamed_follows_though_stored_after_it(
+    desk: Desk, exchange: Exchange, conn: Driver, succeeded: bool
+) -> None:
+    """A page of markets may wait while the event changes: it is read once more."""
+    await desk.walk()
+    ticker = a_ticker(desk, "closed")
+    event = exchange.catalogue.markets[ticker].event_ticker
+    exchange.catalogue.change(ticker, yes_sub_title="Something else")
+    markets = await desk.kalshi.markets_page(tickers=[ticker])
+    waiting = await desk.catalogue.markets(markets.rows, markets.asked_at)
+    exchange.catalogue.change_event(event, title="Renamed")
+    events = await desk.kalshi.events_page(tickers=[event])
+    for batch in (await desk.catalogue.events(events.rows, events.asked_at), waiting):
+        async with conn.transaction():
+            await batch.save(conn)
+        batch.keep()
+    if succeeded:
+        await desk.succeed()
+
+    await desk.writer.mend()
+
+    assert ticker in await found_by(desk, "renamed")
+
+
 async def test_rows_of_an_earlier_release_are_read_anew(desk: Desk, exchange: Exchange) -> None:
     """Bodies that lack what this release needs stop nobody, and do not stay."""
     await desk.walk()

@@ -310,8 +310,9 @@ class Catalogue:
         self._words |= batch.listen()
         _forget(known, batch.refused)
         known.update(dict.fromkeys(batch.overtaken, UNLIKE_ANY))
-        known.update({key: digests[key] for key in batch.stored})
-        return batch.stored
+        stored = batch.stored
+        known.update({key: digests[key] for key in stored})
+        return stored
 
     def _family_of(self, event: Event) -> Family:
         return families.family_of(event, self._series.get(event.series_ticker or ""))
