@@ -45,15 +45,6 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
-class Case:
-    name: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    #: What the bare application is asked for instead: the body of the same size.
-    bare_path: str
-
-
-@dataclass(frozen=True)
 class Serving:
     pid: int
     port: int
