@@ -375,6 +375,21 @@ async def test_between_two_moments(client: Client, upstream: Upstream, limit: in
     assert [trade for page in found for trade in page] == ids(range(7, 14))
 
 
+@pytest.mark.parametrize("cutoff", [NOON - timedelta(minutes=5), NOON + timedelta(minutes=5)])
+async def test_between_parts_of_a_second(
+    client: Client, upstream: Upstream, cutoff: datetime
+) -> None:
+    """The exchange counts in whole seconds; whoever names a part of one gets neither more nor less."""
+    tenths = range(30)  # the last three seconds before noon
+    moments = [NOON - timedelta(seconds=number / 10) for number in tenths]
+    Tape(upstream, [a_trade(n, created_time=at(m)) for n, m in enumerate(moments)], cutoff)
+    start, end = moments[17], moments[4]
+
+    found = await pages(client, limit=5, start=start.isoformat(), end=end.isoformat())
+
+    assert [trade for page in found for trade in page] == ids(range(4, 18))
+
+
 async def test_recent_trades_only(client: Client, upstream: Upstream) -> None:
     """Nobody looks into the archive for what is younger than the cutoff, moved as it may have."""
     Tape(upstream, [a_trade(n) for n in range(5)], cutoff=NOON - timedelta(days=9))
@@ -566,6 +581,18 @@ async def test_periods(client: Client, upstream: Upstream, period: str, minutes:
         "end_ts": "1781524800",
         "period_interval": minutes,
     }
+
+
+async def test_candles_between_parts_of_a_second(client: Client, upstream: Upstream) -> None:
+    """Candles end at whole seconds: those before the start, or after the end, are not asked for."""
+    upstream.answers[CANDLES] = {"ticker": TICKER, "candlesticks": []}
+
+    await answer(
+        client, "candles", start="2026-06-15T11:00:00.001Z", end="2026-06-15T12:00:59.999Z"
+    )
+
+    assert upstream.queries[-1]["start_ts"] == "1781521201"
+    assert upstream.queries[-1]["end_ts"] == "1781524859"
 
 
 async def test_candles_set_aside(client: Client, upstream: Upstream) -> None:

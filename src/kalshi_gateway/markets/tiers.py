@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil, floor
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -94,17 +95,20 @@ class Tiers:
         """
         since = await self._since(ticker, start)
         cutoff = (await self._cutoff.get()).value.trades_created_ts
+        # The exchange counts in seconds: it is asked for whole ones, and what is beyond is left out.
         asked: dict[str, Any] = {
             "limit": limit,
-            "min_ts": None if start is None else int(start.timestamp()),
-            "max_ts": None if end is None else int(end.timestamp()),
+            "min_ts": None if start is None else floor(start.timestamp()),
+            "max_ts": None if end is None else ceil(end.timestamp()),
         }
         pages = set_aside = 0
         while True:
             page = await self._page_of_trades(ticker, place, asked)
             rows, unreadable = self._trades(page)
             set_aside += unreadable
-            kept = [row for row in rows if _belongs(row, place, cutoff)]
+            kept = [
+                row for row in rows if _belongs(row, place, cutoff) and _between(row, start, end)
+            ]
             older = _after(place, page, kept, cutoff, since)
             pages += 1
             if kept or older is None or pages == MOST_EMPTY_PAGES:
@@ -132,8 +136,8 @@ class Tiers:
         """Candles between two moments; all of a market's lie in one tier."""
         series_ticker = await self._lookup.series_of(ticker)
         asked: dict[str, Any] = {
-            "start_ts": int(start.timestamp()),
-            "end_ts": int(end.timestamp()),
+            "start_ts": min(ceil(start.timestamp()), floor(end.timestamp())),
+            "end_ts": floor(end.timestamp()),
             "period_minutes": MINUTES[period],
         }
         try:
@@ -185,6 +189,11 @@ def _belongs(trade: wire.Trade, place: TapePlace, cutoff: datetime | None) -> bo
     if place.tier == "live":
         return cutoff is None or trade.created_time >= cutoff
     return place.seen_from is None or trade.created_time < place.seen_from
+
+
+def _between(trade: wire.Trade, start: datetime | None, end: datetime | None) -> bool:
+    at = trade.created_time
+    return at is None or ((start is None or start <= at) and (end is None or at <= end))
 
 
 def _after(
