@@ -379,7 +379,7 @@ async def test_between_two_moments(client: Client, upstream: Upstream, limit: in
 async def test_between_parts_of_a_second(
     client: Client, upstream: Upstream, cutoff: datetime
 ) -> None:
-    """The exchange counts in whole seconds; whoever names a part of one gets neither more nor less."""
+    """The exchange counts in whole seconds; parts of one are neither cut off nor filled up."""
     tenths = range(30)  # the last three seconds before noon
     moments = [NOON - timedelta(seconds=number / 10) for number in tenths]
     Tape(upstream, [a_trade(n, created_time=at(m)) for n, m in enumerate(moments)], cutoff)

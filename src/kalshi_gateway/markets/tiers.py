@@ -95,7 +95,7 @@ class Tiers:
         """
         since = await self._since(ticker, start)
         cutoff = (await self._cutoff.get()).value.trades_created_ts
-        # The exchange counts in seconds: it is asked for whole ones, and what is beyond is left out.
+        # The exchange counts in whole seconds: what it tells beyond these two moments is left out.
         asked: dict[str, Any] = {
             "limit": limit,
             "min_ts": None if start is None else floor(start.timestamp()),
