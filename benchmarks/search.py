@@ -26,6 +26,7 @@ from halfmillion import (  # type: ignore[import-not-found]  # beside this file 
 
 from kalshi_gateway.markets import repository, search, suggestions
 from kalshi_gateway.markets.listing import MarketListing
+from kalshi_gateway.markets.searching import Sought
 
 ROUNDS = 15
 LOOKUPS_PER_ROUND = 5
@@ -78,7 +79,7 @@ async def measure(conn: Connection) -> bool:
 
             async def page(timed: Any, listing: MarketListing = listing) -> Any:
                 sought = await search.understand(timed, listing.q or "")
-                return await repository.page(timed, listing, sought)
+                return await repository.page(timed, listing, Sought(sought))
 
             ms, lookup_ms, found = await measured(conn, lookups, page)
             kept &= ms / lookup_ms <= MOST.get(kind, MOST["common"])

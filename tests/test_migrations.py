@@ -36,10 +36,16 @@ EVERYTHING = """
 """
 
 STORED_BEFORE = """
-    WITH stored AS (
+    WITH stored_series AS (
+        INSERT INTO series (ticker, category, categories, tags, search, body, digest, as_of) VALUES
+            ('KXGOLF', 'Sports', '{}', '{PGA,Golf,Golf}', '', '{}', 1, now()),
+            ('KXPOLO', 'Sports', '{}', '{}', '', '{}', 1, now()),
+            ('KXODD', NULL, '{}', '{}', '', '{}', 1, now())
+    ), stored AS (
         INSERT INTO events (event_ticker, category, body, search, digest, as_of) VALUES
-            ('KXGOLF-1', 'Sports', '{"tags": ["PGA", "Golf"]}', '', 1, now()),
-            ('KXALONE-1', NULL, '{}', '', 1, now())
+            ('KXGOLF-1', 'Sports', '{"tags": ["PGA", "Golf"], "odd": "\\u0000"}', '', 1, now()),
+            ('KXALONE-1', NULL, '{}', '', 1, now()),
+            ('KXALONE-2', NULL, '{"tags": null}', '', 1, now())
     )
     INSERT INTO instruments (ticker, event_ticker, status, is_combo, search, body, rules, as_of)
     SELECT ticker, left(ticker, -2), 'open', false, '', '{}', '', now()
@@ -113,12 +119,14 @@ async def test_upgrade_tells_genres_of_what_is_there(database_url: str) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "0015")
         connection.execute(text(STORED_BEFORE))
-        command.upgrade(config, "0016")
+        command.upgrade(config, "head")
         found = {
             table: [
-                tuple(row) for row in connection.execute(text(f"{select} FROM {table} ORDER BY 1"))
+                tuple(row)
+                for row in connection.execute(text(f"{select} FROM {table} ORDER BY 1, 2"))
             ]
             for table, select in (
+                ("series", "SELECT ticker, genre"),
                 ("events", "SELECT event_ticker, genre"),
                 ("instruments", "SELECT ticker, genre"),
                 ("genres", "SELECT category, tags, id, share"),
@@ -130,7 +138,13 @@ async def test_upgrade_tells_genres_of_what_is_there(database_url: str) -> None:
     found = await run(database_url, up_and_down)
 
     golf, alone = genre_of("Sports", ("Golf", "PGA")), genre_of(None, ())
-    assert found["events"] == [("KXALONE-1", alone.id), ("KXGOLF-1", golf.id)]
+    plain = genre_of("Sports", ())
+    assert found["series"] == [("KXGOLF", golf.id), ("KXODD", alone.id), ("KXPOLO", plain.id)]
+    assert found["events"] == [
+        ("KXALONE-1", alone.id),
+        ("KXALONE-2", alone.id),
+        ("KXGOLF-1", golf.id),
+    ]
     assert found["instruments"] == [
         ("KXALONE-1-A", alone.id),
         ("KXGOLF-1-A", golf.id),
@@ -138,6 +152,7 @@ async def test_upgrade_tells_genres_of_what_is_there(database_url: str) -> None:
         ("KXNONE-1-A", alone.id),
     ]
     assert found["genres"] == [
+        ("sports", [], plain.id, 0),
         ("sports", ["golf", "pga"], golf.id, 0.5),
         (None, [], alone.id, 0.5),
     ]

@@ -11,6 +11,7 @@ ix_instruments_of_series_by_<sort>
 ix_*_genre                       how many there are, and what is settled
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
@@ -40,16 +41,24 @@ SORTS_BEFORE = ("volume_24h", "close_time")
 OPEN = "status = 'open' AND NOT is_combo"
 SMALL = "category NOT IN ('Climate and Weather', 'Crypto', 'Sports')"
 
-GENRES = sa.table(
-    "genres",
-    sa.column("id", sa.BigInteger),
-    sa.column("category", sa.Text),
-    sa.column("tags", ARRAY(sa.Text)),
+LEARN = sa.text(
+    "INSERT INTO genres (id, category, tags) VALUES (:id, lower(:category), lowered(:tags))"
+).bindparams(
+    sa.bindparam("id", type_=sa.BigInteger),
+    sa.bindparam("category", type_=sa.Text),
+    sa.bindparam("tags", type_=ARRAY(sa.Text)),
+)
+TELL = sa.text("UPDATE events SET genre = :id WHERE event_ticker = ANY(:tickers)").bindparams(
+    sa.bindparam("id", type_=sa.BigInteger), sa.bindparam("tickers", type_=ARRAY(sa.Text))
 )
 
 
+class _Tagged(msgspec.Struct):
+    tags: list[str] | None = None
+
+
 def _id(category: str | None, tags: Iterable[str]) -> int:
-    told = msgspec.json.encode((category, sorted(set(tags))))
+    told = msgspec.json.encode((category, tuple(tags)))
     return int.from_bytes(blake2b(told, digest_size=8).digest(), signed=True)
 
 
@@ -100,31 +109,16 @@ def upgrade() -> None:
 def _tell() -> None:
     """Name the genre of all rows, and how much of all each has."""
     connection = op.get_bind()
-    met = connection.execute(
-        sa.text("SELECT DISTINCT category, (body::jsonb -> 'tags')::text FROM events")
-    )
-    for category, written in met.all():
-        tags = msgspec.json.decode(written or "[]", type=list[str])
-        genre = _id(category, tags)
-        told = GENRES.insert().from_select(
-            ["id", "category", "tags"],
-            sa.select(
-                sa.literal(genre, sa.BigInteger),
-                sa.func.lower(sa.literal(category, sa.Text)),
-                sa.func.lowered(sa.literal(sorted(set(tags)), ARRAY(sa.Text))),
-            ).where(~sa.exists().where(GENRES.c.id == genre)),
-        )
-        connection.execute(told)
-        connection.execute(
-            sa.text(
-                "UPDATE events SET genre = :genre WHERE category IS NOT DISTINCT FROM :category"
-                " AND (body::jsonb -> 'tags')::text IS NOT DISTINCT FROM :tags"
-            ).bindparams(
-                sa.bindparam("genre", genre, sa.BigInteger),
-                sa.bindparam("category", category, sa.Text),
-                sa.bindparam("tags", written, sa.Text),
-            )
-        )
+    events: dict[tuple[str | None, tuple[str, ...]], list[str]] = defaultdict(list)
+    # Postgres itself cannot look into a body with a NUL anywhere in it.
+    rows = connection.execute(sa.text("SELECT event_ticker, category, body FROM events"))
+    for ticker, category, body in rows:
+        tags = msgspec.json.decode(body, type=_Tagged).tags or []
+        events[category, tuple(sorted(set(tags)))].append(ticker)
+    for (category, named), tickers in events.items():
+        told = {"id": _id(category, named), "category": category, "tags": list(named)}
+        connection.execute(LEARN, told)
+        connection.execute(TELL, {"id": told["id"], "tickers": tickers})
     connection.execute(
         sa.text(
             "UPDATE instruments SET genre = coalesce("

@@ -15,19 +15,20 @@ Client = httpx.AsyncClient
 
 @pytest.fixture(autouse=True)
 async def known(database: Database) -> None:
-    """Three series of two categories, and three rules that gather them by four names."""
+    """Four series of three categories, and what gathers them, by some names in some cases."""
     families = {
-        "KXGOLF": ("Sports", "Golf"),
-        "KXPOLO": ("Sports", "Polo"),
-        "KXFED": ("Economics", "Fed"),
+        "KXGOLF": ("Sports", ["Golf"]),
+        "KXPOLO": ("Sports", ["Polo"]),
+        "KXFED": ("Economics", ["Fed"]),
+        "KXCLUB": ("Companies", ["GOLF", "golf"]),
     }
-    for series, (category, tag) in families.items():
+    for series, (category, tags) in families.items():
         await store(
             database,
             a_series(
-                series, category=category, categories=[category], tags=[tag], title=f"The {tag}"
+                series, category=category, categories=[category], tags=tags, title=f"The {tags[0]}"
             ),
-            an_event(f"{series}-1", category=category, title=f"Some {tag}"),
+            an_event(f"{series}-1", category=category, title=f"Some {tags[0]}"),
             a_market(f"{series}-1-A"),
             a_market(f"{series}-1-B", status="closed"),
         )
@@ -41,6 +42,7 @@ async def known(database: Database) -> None:
                 ("MINE", "ECONOMICS", None),
                 ("Economics", None, "Polo"),
                 ("Nothing yet", "Sports", "Fed"),
+                ("SPORTS", None, "Fed"),
             ],
         )
 
@@ -54,11 +56,12 @@ async def listed(client: Client, what: str, key: str, **asked: Any) -> set[str]:
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ({"category": "mine"}, ["KXFED", "KXGOLF"]),
+        ({"category": "mine"}, ["KXCLUB", "KXFED", "KXGOLF"]),
         ({"category": "Mine", "tag": "fed"}, ["KXFED"]),
         ({"category": "economics"}, ["KXFED", "KXPOLO"]),
-        ({"category": "Sports"}, ["KXGOLF", "KXPOLO"]),
-        ({"category": "mine", "q": "golf"}, ["KXGOLF"]),
+        ({"category": "Sports"}, ["KXFED", "KXGOLF", "KXPOLO"]),
+        ({"tag": "Golf"}, ["KXCLUB", "KXGOLF"]),
+        ({"category": "mine", "q": "golf"}, ["KXCLUB", "KXGOLF"]),
         ({"category": "nothing yet"}, []),
     ],
     ids=str,
@@ -77,8 +80,9 @@ async def test_facets(client: Client, q: dict[str, str]) -> None:
     answer = (await client.get("/kalshi/categories", params=q)).json()
 
     told = {category["name"]: category["own"] for category in answer["categories"]}
-    everything = {"Economics": False, "MINE": True, "Sports": False}
-    assert told == ({"Mine": True, "Sports": False} if q else everything)
+    golf = {"Companies": False, "Mine": True, "Sports": False}
+    everything = {"Companies": False, "Economics": False, "MINE": True, "Sports": False}
+    assert told == (golf if q else everything)
     for category in answer["categories"]:
         for facet in (category, *category["tags"]):
             asked = {**q, "category": category["name"]}

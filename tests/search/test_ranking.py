@@ -136,6 +136,8 @@ FORGED: dict[str, tuple[tuple[int | datetime, ...], Reading | None]] = {
     "an operator": ((3, 1, NOON), Reading(synonyms={"emu": (("a' | 'b",),)})),
     "another operator": ((3, 1, NOON), Reading(mended={"emu": ("!emu",)})),
     "no word": ((3, 1, NOON), Reading(mended={"emu": ("",)})),
+    "too long a word": ((3, 1, NOON), Reading(mended={"emu": ("a" * 2_100,)})),
+    "a synonym without words": ((3, 1, NOON), Reading(synonyms={"emu": ((),)})),
 }
 
 

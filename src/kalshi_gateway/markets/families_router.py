@@ -47,7 +47,7 @@ async def list_events(
     if not page:
         paging.refuse_if_nothing_is_known(standing, terms)
     bodies = (_with_markets(row.body, inside.get(row.place.name, [])) for row in page)
-    standing = searching.told(standing, sought).walked(terms)
+    standing = searching.told(standing, sought.search).walked(terms)
     return answers.listed("events", bodies, next_cursor, standing, total=total)
 
 
@@ -78,7 +78,7 @@ async def list_series(
     page, next_cursor = paging.cut(rows, listing)
     if not page:
         paging.refuse_if_nothing_is_known(standing, terms)
-    standing = searching.told(standing, sought).walked(terms)
+    standing = searching.told(standing, sought.search).walked(terms)
     return answers.listed("series", (row.body for row in page), next_cursor, standing)
 
 

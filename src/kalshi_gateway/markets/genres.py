@@ -12,12 +12,14 @@ import msgspec
 
 from kalshi_gateway.db import Driver
 
-# A row may be there already, written by whoever met the genre first.
+# A row may be there already, written by whoever met the genre first. In their order: nobody waits
+# for a row of who waits for his.
 _LEARN = """
     INSERT INTO genres (id, category, tags)
     SELECT id, lower(category), lowered(ARRAY(SELECT json_array_elements_text(tags)))
     FROM unnest($1::bigint[], $2::text[], $3::json[]) AS met (id, category, tags)
     WHERE NOT EXISTS (SELECT FROM genres WHERE genres.id = met.id)
+    ORDER BY id
     ON CONFLICT DO NOTHING
 """
 
@@ -82,8 +84,7 @@ async def having(conn: Driver, category: str | None, tag: str | None) -> Genres:
 
 async def learn(conn: Driver, genres: Iterable[Genre]) -> None:
     """Add what is not known yet; inside the caller's transaction."""
-    # In their order: nobody waits for a row of who waits for his.
-    met = sorted(genres)
+    met = list(genres)
     await conn.execute(
         _LEARN,
         [genre.id for genre in met],

@@ -14,7 +14,6 @@ from kalshi_gateway.units import centicontracts, microdollars
 from . import family, genres, ordering, ranking
 from .answers import CategoryFacet, Facet
 from .family import Event, Series
-from .genres import Genres
 from .listing import (
     EventListing,
     Listing,
@@ -27,6 +26,7 @@ from .market import Family
 from .question import Question
 from .ranking import Ranked, Shelf
 from .search import Search
+from .searching import Sought
 
 
 class Row(NamedTuple):
@@ -61,15 +61,16 @@ class Inside(NamedTuple):
     as_of: datetime
 
 
-async def page(conn: Driver, listing: MarketListing, search: Search | None) -> list[Row]:
+async def page(conn: Driver, listing: MarketListing, sought: Sought) -> list[Row]:
     """One row more than a page, so that the caller knows whether there is a next one."""
-    question = await _markets(conn, listing)
-    return await _page(conn, ranking.MARKETS, question, listing, search)
+    question = _markets(listing, sought)
+    return await _page(conn, ranking.MARKETS, question, listing, sought.search)
 
 
-async def count(conn: Driver, listing: MarketListing, search: Search | None) -> int:
+async def count(conn: Driver, listing: MarketListing, sought: Sought) -> int:
     """How many markets the whole list has."""
-    return await _count(conn, ranking.MARKETS, await _markets(conn, listing), listing, search)
+    question = _markets(listing, sought)
+    return await _count(conn, ranking.MARKETS, question, listing, sought.search)
 
 
 async def find(conn: Driver, ticker: str) -> Found | None:
@@ -87,13 +88,14 @@ async def series_of(conn: Driver, ticker: str) -> str | None:
     return series
 
 
-async def page_of_events(conn: Driver, listing: EventListing, search: Search | None) -> list[Row]:
+async def page_of_events(conn: Driver, listing: EventListing, sought: Sought) -> list[Row]:
     """Events, each with what its markets add up to."""
-    return await _page(conn, ranking.EVENTS, await _asked(conn, listing), listing, search)
+    question = _asked(listing, sought)
+    return await _page(conn, ranking.EVENTS, question, listing, sought.search)
 
 
-async def count_events(conn: Driver, listing: EventListing, search: Search | None) -> int:
-    return await _count(conn, ranking.EVENTS, await _asked(conn, listing), listing, search)
+async def count_events(conn: Driver, listing: EventListing, sought: Sought) -> int:
+    return await _count(conn, ranking.EVENTS, _asked(listing, sought), listing, sought.search)
 
 
 async def find_event(conn: Driver, event_ticker: str) -> FoundFamily | None:
@@ -135,12 +137,12 @@ async def oldest_combo(conn: Driver, tickers: Sequence[str]) -> datetime | None:
     return as_of
 
 
-async def page_of_series(conn: Driver, listing: SeriesListing, search: Search | None) -> list[Row]:
+async def page_of_series(conn: Driver, listing: SeriesListing, sought: Sought) -> list[Row]:
     """Series by ticker."""
-    question = Question(genres=await _genres(conn, listing))
+    question = Question(genres=sought.genres)
     question.conditions += question.of_genres()
-    if search is not None:
-        question.conditions.append(question.has_words(search.widest))
+    if sought.search is not None:
+        question.conditions.append(question.has_words(sought.search.widest))
     if listing.cursor is not None:
         name = place_of(listing, keys=0).name
         question.conditions.append(f"ticker > {question.value(name)}")
@@ -149,7 +151,7 @@ async def page_of_series(conn: Driver, listing: SeriesListing, search: Search | 
         f" ORDER BY ticker LIMIT {listing.limit + 1}",
         *question.values,
     )
-    reading = None if search is None else search.reading
+    reading = None if sought.search is None else sought.search.reading
     return [Row(row["body"], Place((), row["ticker"], reading)) for row in rows]
 
 
@@ -224,25 +226,28 @@ async def facets(conn: Driver, search: Search | None) -> tuple[CategoryFacet, ..
             FROM placed JOIN ({genres.GATHERED}) AS gathered USING (genre)
             WHERE lower(name) IS DISTINCT FROM lower(category)
         )
-        SELECT lower(name) AS key, NULL AS tag, min(name) AS name, bool_and(own) AS own,
+        SELECT lower(name) AS key, NULL AS tag, bool_and(own) AS own,
+            coalesce(min(name) FILTER (WHERE NOT own), min(name)) AS name,
             count(*) FILTER (WHERE found) AS series, sum(markets)::bigint AS markets
         FROM named GROUP BY lower(name)
         UNION ALL
-        SELECT lower(name), tag, NULL, NULL,
+        SELECT lower(name), lower(tag), NULL, min(tag),
             count(*) FILTER (WHERE found), sum(markets)::bigint
-        FROM named, unnest(tags) AS tag GROUP BY lower(name), tag
+        FROM named, LATERAL (
+            SELECT min(tag) AS tag FROM unnest(tags) AS tag GROUP BY lower(tag)
+        ) AS each GROUP BY lower(name), lower(tag)
         ORDER BY key, tag NULLS FIRST
         """,
         *question.values,
     )
     tags: dict[str, list[Facet]] = {}
-    for key, tag, _, _, series, markets in rows:
+    for key, tag, _, name, series, markets in rows:
         tags.setdefault(key, [])
         if tag is not None:
-            tags[key].append(Facet(tag, series, markets))
+            tags[key].append(Facet(name, series, markets))
     return tuple(
         CategoryFacet(name, own, series, markets, tuple(tags[key]))
-        for key, tag, name, own, series, markets in rows
+        for key, tag, own, name, series, markets in rows
         if tag is None
     )
 
@@ -265,8 +270,8 @@ _EVENT_BODY = """
 _BODY = {"instruments": "body", "events": _EVENT_BODY}
 
 
-async def _asked(conn: Driver, listing: Listing, *, read_one_way: bool = False) -> Question:
-    question = Question(genres=await _genres(conn, listing), read_one_way=read_one_way)
+def _asked(listing: Listing, sought: Sought, *, read_one_way: bool = False) -> Question:
+    question = Question(genres=sought.genres, read_one_way=read_one_way)
     if listing.series is not None:
         question.conditions.append(f"series_ticker = {question.asked(listing.series, 'text')}")
     if listing.closes_after is not None:
@@ -278,15 +283,8 @@ async def _asked(conn: Driver, listing: Listing, *, read_one_way: bool = False) 
     return question
 
 
-async def _genres(conn: Driver, listing: Listing | SeriesListing) -> Genres | None:
-    """What a list is to be of, if it is asked for a category or a tag."""
-    if listing.category is None and listing.tag is None:
-        return None
-    return await genres.having(conn, listing.category, listing.tag)
-
-
-async def _markets(conn: Driver, listing: MarketListing) -> Question:
-    question = await _asked(conn, listing, read_one_way=_read_one_way(listing))
+def _markets(listing: MarketListing, sought: Sought) -> Question:
+    question = _asked(listing, sought, read_one_way=_read_one_way(listing))
     if listing.event is not None:
         question.conditions.append(f"event_ticker = {question.value(listing.event)}")
     if listing.tickers is not None:
@@ -335,10 +333,10 @@ async def _page(
     conn: Driver, shelf: Shelf, question: Question, listing: Listing, search: Search | None
 ) -> list[Row]:
     try:
-        if search is not None:
+        if listing.ordering == "relevance" and search is not None:
             question.conditions += question.of_genres()
-            if listing.ordering == "relevance":
-                return await _best(conn, shelf, question, listing, search)
+            return await _best(conn, shelf, question, listing, search)
+        if search is not None:
             question.conditions.append(question.has_words(search.widest))
         rows = await ordering.rows(conn, shelf, _BODY[shelf.table], question, listing)
     except (asyncpg.DataError, asyncpg.PostgresSyntaxError):

@@ -70,7 +70,7 @@ async def list_markets(
     if not page:
         paging.refuse_if_nothing_is_known(standing, terms)
     bodies = (row.body for row in page)
-    standing = searching.told(standing, sought).walked(terms)
+    standing = searching.told(standing, sought.search).walked(terms)
     return answers.listed("markets", bodies, next_cursor, standing, total=total)
 
 

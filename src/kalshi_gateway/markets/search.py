@@ -13,7 +13,7 @@ from kalshi_gateway.cursors import CursorInvalid
 from kalshi_gateway.db import Driver
 
 from . import spelling, vocabulary
-from .words import typed, words
+from .words import LONGEST_WORD, typed, words
 
 #: "New York City" is the longest name that is looked up as one.
 LONGEST_NAME = 4
@@ -23,7 +23,7 @@ ROOM_FOR_SYNONYMS = 1_000
 #: The beginning of so many words that it is slow to look up; checked in what the others found.
 SHORT = 2
 
-_WORD = re.compile(r"[^\W_][\w.-]*")
+_WORD = re.compile(rf"[^\W_][\w.-]{{,{LONGEST_WORD - 1}}}")
 
 _TICKER = re.compile(r"(?i:kx)[A-Za-z0-9._-]+|[A-Za-z0-9._]+-[A-Za-z0-9._-]+")
 
@@ -121,8 +121,9 @@ async def understand(conn: Driver, text: str) -> Search:
 
 def as_read(text: str, reading: Reading) -> Search:
     """The search of a text that was understood before; refuses words that are none."""
-    said = [*reading.synonyms.values(), reading.mended.values()]
-    if not all(_WORD.fullmatch(word) for several in said for words in several for word in words):
+    said = [*(means for name in reading.synonyms.values() for means in name)]
+    said += reading.mended.values()
+    if not all(means and all(map(_WORD.fullmatch, means)) for means in said):
         raise CursorInvalid
     names = _named(typed(text), reading.synonyms)
     kinds = []

@@ -20,6 +20,7 @@ _LEARN = """
         INSERT INTO vocabulary (word)
         SELECT heard FROM unnest($1::text[]) AS heard
         WHERE NOT EXISTS (SELECT FROM vocabulary WHERE word = heard)
+        ORDER BY heard COLLATE "C"
         ON CONFLICT DO NOTHING
         RETURNING word
     )
