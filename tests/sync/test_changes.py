@@ -128,22 +128,27 @@ async def test_prices_are_walked_by_their_period_and_names_nightly(desk: Desk) -
     assert desk.wire.queries("/series") == desk.wire.queries("/events") == []
 
 
+OF_TWO_CATEGORIES = {"title": "Renamed in chess", "categories": ["Chess", "Renamed"]}
+
+
 @pytest.mark.parametrize(
-    "renamed",
+    ("named", "renamed"),
     [
-        {"category": "Renamed", "categories": ["Renamed"]},
-        {"tags": ["Renamed"]},
-        {"title": "Renamed"},
+        ({}, {"category": "Renamed", "categories": ["Renamed"]}),
+        ({**OF_TWO_CATEGORIES, "category": "Chess"}, {**OF_TWO_CATEGORIES, "category": "Renamed"}),
+        ({}, {"tags": ["Renamed"]}),
+        ({}, {"title": "Renamed"}),
     ],
-    ids=["category", "tags", "title"],
+    ids=["category", "category of the same words", "tags", "title"],
 )
 async def test_markets_follow_their_series(
-    desk: Desk, exchange: Exchange, renamed: dict[str, Any]
+    desk: Desk, exchange: Exchange, named: dict[str, Any], renamed: dict[str, Any]
 ) -> None:
     """A series moves to another category, is tagged or titled anew: all its markets follow."""
-    await desk.walk()
     entry = exchange.catalogue.markets[a_ticker(desk, "closed")]
     series = exchange.catalogue.events[entry.event_ticker].series_ticker
+    exchange.catalogue.change_series(series, **named)
+    await desk.walk()
     siblings = {
         ticker
         for ticker in desk.listed()
@@ -156,7 +161,7 @@ async def test_markets_follow_their_series(
     assert await found_by(desk, "renamed") == siblings
     events = "SELECT count(*) FROM events WHERE series_ticker = $1 AND NOT search @@ 'renamed'"
     assert await desk.ask(events, series) == [0]
-    if "title" not in renamed:
+    if "category" in renamed or "tags" in renamed:
         market = await desk.market(entry.ticker)
         assert market["category"] == "Renamed" or market["tags"] == ["Renamed"]
         of_genre = (

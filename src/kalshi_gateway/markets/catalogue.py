@@ -320,7 +320,7 @@ class Catalogue:
 
 def _differs(before: Series | None, after: Series) -> bool:
     """Whether events and markets of the series read otherwise now."""
-    if before is None or before.tags != after.tags:
+    if before is None or (before.category, before.tags) != (after.category, after.tags):
         return True
     return families.series_words(before) != families.series_words(after)
 
