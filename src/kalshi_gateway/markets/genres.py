@@ -31,13 +31,12 @@ GATHERED = """
     GROUP BY lower(own.name), genres.id
 """
 
-_HAVING = f"""
-    SELECT coalesce(array_agg(id), '{{}}'), coalesce(sum(share), 0)
-    FROM genres
-    WHERE ($1::text IS NULL OR category = lower($1)
-        OR id IN (SELECT genre FROM ({GATHERED}) AS gathered WHERE lower(name) = lower($1)))
-    AND ($2::text IS NULL OR tags @> ARRAY[lower($2)])
+_SUM = "SELECT coalesce(array_agg(id), '{}'), coalesce(sum(share), 0) FROM genres WHERE"
+_IN_CATEGORY = f"""
+    (category = lower($1) OR id = ANY(ARRAY(
+        SELECT genre FROM ({GATHERED}) AS gathered WHERE lower(name) = lower($1))))
 """
+_TAGGED = "tags @> ARRAY[lower({})]"
 
 _RECOUNT = """
     WITH counted AS (
@@ -74,11 +73,15 @@ def genre_of(category: str | None, tags: tuple[str, ...]) -> Genre:
 
 
 async def having(conn: Driver, category: str | None, tag: str | None) -> Genres:
-    """All that have what is not None, in whatever case it is written.
+    """All that have what is not None, in whatever case it is written; one of the two is given.
 
     The category is the exchange's, or one of the operator's own.
     """
-    (row,) = await conn.fetch(_HAVING, category, tag)
+    named = [name for name in (category, tag) if name is not None]
+    conditions = [_IN_CATEGORY] if category is not None else []
+    if tag is not None:
+        conditions.append(_TAGGED.format(f"${len(named)}"))
+    (row,) = await conn.fetch(f"{_SUM} {' AND '.join(conditions)}", *named)
     return Genres(*row)
 
 
