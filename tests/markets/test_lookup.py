@@ -1,13 +1,19 @@
 """What the catalogue does not have: asked for, stored, answered; or honestly refused."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from kalshi_gateway.db import Database
+from kalshi_gateway.db import Database, Driver, alone
+from kalshi_gateway.kalshi.drift import Drift
 from kalshi_gateway.markets import lookup, totals
+from kalshi_gateway.markets.batch import Batch
+from kalshi_gateway.markets.catalogue import Catalogue
 
 from .builders import (
     a_market,
@@ -27,6 +33,13 @@ Client = httpx.AsyncClient
 TICKER = "KXHIGHNY-26JUN15-T85"
 EVENT = "KXHIGHNY-26JUN15"
 COMBO = "KXMVESPORTS-S2026AA-BB"
+
+
+@pytest.fixture
+async def writer(database_url: str) -> AsyncIterator[Driver]:
+    conn = await alone(database_url)
+    yield conn
+    await conn.close()
 
 
 async def one(client: Client, ticker: str = TICKER, status: int = 200) -> dict[str, Any]:
@@ -446,6 +459,36 @@ async def test_event_looked_up_while_its_markets_are_stored(
 
     assert event.result().status_code == 200
     assert event.result().json()["title"] == "At 0.2000"
+
+
+async def test_event_looked_up_while_it_is_renamed(
+    client: Client, database: Database, upstream: Upstream, writer: Driver
+) -> None:
+    """Who stores a page of events that renames some goes from their markets to them, too."""
+    answer_with(upstream, last_price="0.1000")
+    await client.get(f"/kalshi/events/{EVENT}")
+    answer_with(upstream, last_price="0.2000")
+    catalogue = Catalogue(Drift())
+    await catalogue.load(writer)
+    renamed = msgspec.json.encode(an_event_row(EVENT, title="Renamed"))
+    page = await catalogue.events([msgspec.Raw(renamed)], datetime.now(UTC))
+
+    async with database.driver() as conn, asyncio.TaskGroup() as asked, conn.transaction():
+        await conn.execute("SELECT FROM events WHERE event_ticker = $1 FOR UPDATE", EVENT)
+        asked.create_task(keep(writer, page))
+        await somebody_waits(database, 1)
+        anew = {"Cache-Control": "no-cache"}
+        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=anew))
+        await somebody_waits(database, 2)
+
+    assert event.result().status_code == 200
+    assert event.result().json()["title"] == "At 0.2000"
+
+
+async def keep(conn: Driver, page: Batch) -> None:
+    async with conn.transaction():
+        await page.save(conn)
+    page.keep()
 
 
 def answer_with(upstream: Upstream, last_price: str) -> None:

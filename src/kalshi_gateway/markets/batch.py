@@ -49,7 +49,7 @@ MARKET_KIND = Kind("/markets", "instruments", "ticker", MARKETS)
 
 
 async def nothing(_: Driver, __: "Batch") -> None:
-    """What most pages change elsewhere."""
+    """What most pages need or change elsewhere."""
 
 
 def forgotten(_: "Batch") -> None:
@@ -78,8 +78,10 @@ class Batch:
     heard: set[str] | None = None
     #: What each of its series or events is of; markets are of no other.
     genres: dict[str, Genre] = field(default_factory=dict)
-    #: What it changes elsewhere, in the same transaction. Given the batch, like the next: a batch
-    #: that they had in them would hold itself in memory.
+    #: What it takes hold of elsewhere before it is stored, in the same transaction. Given the
+    #: batch, like the next: a batch that they had in them would hold itself in memory.
+    reserve: Callable[[Driver, "Batch"], Awaitable[None]] = nothing
+    #: What it changes elsewhere.
     spread: Callable[[Driver, "Batch"], Awaitable[None]] = nothing
     #: What its writer remembers of it.
     remember: Callable[["Batch"], None] = forgotten
@@ -154,6 +156,8 @@ async def save(conn: Driver, pages: Sequence[Batch]) -> None:
         whole.unheard_of |= page.unheard_of
     if not whole.records:
         return
+    for page in pages:
+        await page.reserve(conn, page)
     await whole._store(conn, whole.records)
     for key in whole.refused:
         del whole.records[key]

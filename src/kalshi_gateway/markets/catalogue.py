@@ -191,16 +191,27 @@ class Catalogue:
         outdated: list[str] = []
         left_behind: list[str] = []
 
+        def renamed(tickers: Iterable[str]) -> list[str]:
+            return [t for t in tickers if t in self._outdated or self._families.get(t) != fresh[t]]
+
+        async def reserve(conn: Driver, batch: Batch) -> None:
+            # Markets before their events, like who stores markets, or looks up an event: nobody
+            # waits for somebody who waits for him. (What has a NUL in its name will be refused.)
+            if names := renamed(t for t in batch.records if "\0" not in t):
+                await conn.execute(
+                    "SELECT FROM instruments WHERE event_ticker = ANY($1)"
+                    " ORDER BY ticker FOR UPDATE",
+                    names,
+                )
+
         async def spread(conn: Driver, batch: Batch) -> None:
-            renamed = [
-                t for t in batch.stored if t in self._outdated or self._families.get(t) != fresh[t]
-            ]
-            found = await conn.fetch(
-                "UPDATE instruments SET digest = NULL WHERE event_ticker = ANY($1)"
-                " RETURNING ticker",
-                renamed,
-            )
-            outdated.extend(row["ticker"] for row in found)
+            if names := renamed(batch.stored):
+                found = await conn.fetch(
+                    "UPDATE instruments SET digest = NULL WHERE event_ticker = ANY($1)"
+                    " RETURNING ticker",
+                    names,
+                )
+                outdated.extend(row["ticker"] for row in found)
             # Their series was stored after they were read.
             series = {t: self._series.get(fresh[t].series_ticker or "") for t in batch.stored}
             left_behind.extend(t for t in series if series[t] is not named_by[t])
@@ -217,7 +228,7 @@ class Catalogue:
             self._read_events_again(left_behind)
             self.read_again(outdated)
 
-        batch.spread, batch.remember = spread, remember
+        batch.reserve, batch.spread, batch.remember = reserve, spread, remember
         return batch
 
     async def markets(self, rows: Sequence[msgspec.Raw], as_of: datetime) -> Batch:

@@ -248,7 +248,7 @@ class Lookup:
         itself = _looked_up(EVENT_KIND, as_of, {event.event_ticker: record})
         itself.genres[event.event_ticker] = genre_of(event.category, event.tags)
         async with self._database.driver() as conn, conn.transaction():
-            # Markets before their event, like pages: nobody waits for somebody who waits for him.
+            # Markets before their event, like pages of either: nobody waits for who waits for him.
             if await repository.event_digest(conn, event.event_ticker) == event_digest:
                 await _confirmed(conn, markets, digests)
             await markets.save(conn)
