@@ -54,7 +54,9 @@ class Catalogue:
 
     What has to be asked for is marked in the tables, too: an event whose series was renamed has
     the digest 0, a market whose event was renamed, or that was opened or closed by the clock,
-    has none. So nothing is forgotten when a process ends between the one and the other.
+    has none. So nothing is forgotten when a process ends between the one and the other. Of a
+    series or event that somebody looked up, and that was renamed, the digest is 0 as well: its
+    own name is no news then for a writer that begins, yet what bears it has the old one.
     """
 
     def __init__(self, drift: Drift) -> None:
@@ -68,6 +70,8 @@ class Catalogue:
             MARKET_KIND.table: self._digests,
         }
         self._series: dict[str, Series] = {}
+        #: Series whose events may have other names from them than we remember.
+        self._outdated_series: set[str] = set()
         self._families: dict[str, Family] = {}
         #: Events whose markets may be called by other names than we remember.
         self._outdated: set[str] = set()
@@ -90,13 +94,16 @@ class Catalogue:
 
     async def _load(self, conn: Driver) -> None:
         for row in await conn.fetch("SELECT ticker, body, digest FROM series"):
-            series = _decoded(row["body"], Series)
+            series = decoded(row["body"], Series)
             self._series_digests[row["ticker"]] = row["digest"] if series else UNLIKE_ANY
+            if row["digest"] == UNLIKE_ANY:
+                self._outdated_series.add(row["ticker"])
             if series is not None:
                 self._series[series.ticker] = series
         for row in await conn.fetch("SELECT event_ticker, body, digest FROM events"):
-            event = _decoded(row["body"], Event)
-            digest = row["digest"] if event else UNLIKE_ANY
+            event = decoded(row["body"], Event)
+            outdated = event is None or event.series_ticker in self._outdated_series
+            digest = UNLIKE_ANY if outdated else row["digest"]
             self._event_digests[row["event_ticker"]] = digest
             if digest == UNLIKE_ANY:
                 self.wanted_events.add([row["event_ticker"]])
@@ -155,7 +162,11 @@ class Catalogue:
         moved: list[str] = []
 
         async def spread(conn: Driver, batch: Batch) -> None:
-            renamed = [t for t in batch.stored if _differs(self._series.get(t), fresh[t])]
+            renamed = [
+                t
+                for t in batch.stored
+                if t in self._outdated_series or differs(self._series.get(t), fresh[t])
+            ]
             found = await conn.fetch(
                 "UPDATE events SET digest = 0 WHERE series_ticker = ANY($1) RETURNING event_ticker",
                 renamed,
@@ -163,8 +174,9 @@ class Catalogue:
             moved.extend(row["event_ticker"] for row in found)
 
         def remember(batch: Batch) -> None:
-            for ticker in self._kept(batch, self._series_digests, digests):
-                self._series[ticker] = fresh[ticker]
+            kept = self._kept(batch, self._series_digests, digests)
+            self._series.update({ticker: fresh[ticker] for ticker in kept})
+            self._outdated_series.difference_update(kept)
             self._read_events_again(moved)
 
         batch.spread, batch.remember = spread, remember
@@ -329,14 +341,14 @@ class Catalogue:
         return families.family_of(event, self._series.get(event.series_ticker or ""))
 
 
-def _differs(before: Series | None, after: Series) -> bool:
+def differs(before: Series | None, after: Series) -> bool:
     """Whether events and markets of the series read otherwise now."""
     if before is None or (before.category, before.tags) != (after.category, after.tags):
         return True
     return families.series_words(before) != families.series_words(after)
 
 
-def _decoded(body: str, kind: type[T]) -> T | None:
+def decoded(body: str, kind: type[T]) -> T | None:
     """What a body says, unless an earlier release wrote it without something we need."""
     try:
         return msgspec.json.decode(body, type=kind)

@@ -1,7 +1,10 @@
-"""What is looked up by name, in any process, told to the one that writes the catalogue."""
+"""What is looked up by name, in any process, told to the one that writes the catalogue.
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+It hears it while it lives; for whoever begins after that there is a mark on the row.
+"""
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kalshi_gateway.db import Driver
 
@@ -17,6 +20,13 @@ LONGEST = 1_000
 Hear = Callable[[str, str], None]
 
 
+class Before(NamedTuple):
+    """A row as it was."""
+
+    body: str
+    digest: int
+
+
 async def tell(conn: Driver, batch: "Batch") -> None:
     """Say which rows another than the writer has stored; heard when the transaction commits."""
     await conn.execute(
@@ -26,6 +36,33 @@ async def tell(conn: Driver, batch: "Batch") -> None:
         LONGEST,
         batch.stored,
     )
+
+
+async def before(conn: Driver, batch: "Batch", key: str) -> Before | None:
+    """What is known before a row of the batch is stored, and stays so until it is."""
+    kind = batch.kind
+    row = await conn.fetchrow(
+        f"SELECT body, digest FROM {kind.table} WHERE {kind.key} = $1 FOR UPDATE", key
+    )
+    return None if row is None else Before(*row)
+
+
+async def leave_word(conn: Driver, batch: "Batch") -> None:
+    """Mark what it has stored: what bears its names has older ones, and is to be read again."""
+    kind = batch.kind
+    await conn.execute(
+        f"UPDATE {kind.table} SET digest = 0 WHERE {kind.key} = ANY($1)", batch.stored
+    )
+
+
+async def has_others(conn: Driver, event_ticker: str, tickers: Collection[str]) -> bool:
+    """Whether an event has markets besides these."""
+    others: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM instruments WHERE event_ticker = $1 AND ticker <> ALL($2))",
+        event_ticker,
+        tickers,
+    )
+    return others
 
 
 async def listen(conn: Driver, hear: Hear) -> None:

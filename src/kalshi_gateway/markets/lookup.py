@@ -22,8 +22,10 @@ from kalshi_gateway.kalshi.reading import read
 from . import hearsay, repository, storing
 from .batch import EVENT_KIND, MARKET_KIND, SERIES_KIND, Batch
 from .batch import Kind as BatchKind
-from .catalogue import NO_FAMILY
+from .catalogue import NO_FAMILY, UNLIKE_ANY, decoded, differs
 from .family import (
+    Event,
+    Series,
     event_from_wire,
     event_words,
     family_of,
@@ -252,8 +254,13 @@ class Lookup:
             if await repository.event_digest(conn, event.event_ticker) == event_digest:
                 await _confirmed(conn, markets, digests)
             await markets.save(conn)
-            await _confirmed(conn, itself, {event.event_ticker: event_digest})
-            await itself.save(conn)
+            if not await _confirmed(conn, itself, {event.event_ticker: event_digest}):
+                before = await hearsay.before(conn, itself, event.event_ticker)
+                await itself.save(conn)
+                if _renames_markets(before, family, series) and await hearsay.has_others(
+                    conn, event.event_ticker, markets.stored
+                ):
+                    await hearsay.leave_word(conn, itself)
         _check_kept(itself)
         return family
 
@@ -266,7 +273,10 @@ class Lookup:
         itself.genres[series.ticker] = genre_of(series.category, series.tags)
         async with self._database.driver() as conn, conn.transaction():
             if not await _confirmed(conn, itself, {series.ticker: row_digest}):
+                before = await hearsay.before(conn, itself, series.ticker)
                 await itself.save(conn)
+                if _renames_events(before, series):
+                    await hearsay.leave_word(conn, itself)
         _check_kept(itself)
 
     def _worth_asking(self, kind: Kind, ticker: str, terms: Terms) -> bool:
@@ -298,6 +308,21 @@ async def _confirmed(conn: Driver, batch: Batch, digests: Mapping[str, int]) -> 
     for key in same:
         del batch.records[key]
     return bool(same)
+
+
+def _renames_events(before: hearsay.Before | None, after: Series) -> bool:
+    """Whether the events of a series may have other names from it than its own."""
+    if before is None or before.digest == UNLIKE_ANY:
+        return True
+    return differs(decoded(before.body, Series), after)
+
+
+def _renames_markets(before: hearsay.Before | None, after: Family, series: Series | None) -> bool:
+    """Whether markets of an event may have other names from it than its own."""
+    if before is None or before.digest == UNLIKE_ANY:
+        return True
+    event = decoded(before.body, Event)
+    return event is None or family_of(event, series) != after
 
 
 def _check_kept(asked_for: Batch) -> None:
