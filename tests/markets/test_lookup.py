@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -33,6 +33,8 @@ Client = httpx.AsyncClient
 TICKER = "KXHIGHNY-26JUN15-T85"
 EVENT = "KXHIGHNY-26JUN15"
 COMBO = "KXMVESPORTS-S2026AA-BB"
+
+ANEW = {"Cache-Control": "no-cache"}
 
 
 @pytest.fixture
@@ -424,16 +426,15 @@ async def test_event_and_market_looked_up_together(
     client: Client, database: Database, upstream: Upstream
 ) -> None:
     """An event and a market of it, both of which have changed, never wait for each other."""
-    anew = {"Cache-Control": "no-cache"}
     answer_with(upstream, last_price="0.1000")
     await client.get(f"/kalshi/events/{EVENT}")
     answer_with(upstream, last_price="0.2000")
 
     async with database.driver() as conn, asyncio.TaskGroup() as asked, conn.transaction():
         await conn.execute("SELECT FROM events WHERE event_ticker = $1 FOR UPDATE", EVENT)
-        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=anew))
+        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=ANEW))
         await somebody_waits(database, 1)
-        market = asked.create_task(client.get(f"/kalshi/markets/{TICKER}", headers=anew))
+        market = asked.create_task(client.get(f"/kalshi/markets/{TICKER}", headers=ANEW))
         await somebody_waits(database, 2)
 
     assert (event.result().status_code, market.result().status_code) == (200, 200)
@@ -452,8 +453,7 @@ async def test_event_looked_up_while_its_markets_are_stored(
         await writer.execute(
             "UPDATE instruments SET open_interest_centicontracts = 7 WHERE ticker = $1", TICKER
         )
-        anew = {"Cache-Control": "no-cache"}
-        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=anew))
+        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=ANEW))
         await somebody_waits(database, 1)
         await totals.restate(writer, [EVENT])
 
@@ -468,21 +468,78 @@ async def test_event_looked_up_while_it_is_renamed(
     answer_with(upstream, last_price="0.1000")
     await client.get(f"/kalshi/events/{EVENT}")
     answer_with(upstream, last_price="0.2000")
-    catalogue = Catalogue(Drift())
-    await catalogue.load(writer)
-    renamed = msgspec.json.encode(an_event_row(EVENT, title="Renamed"))
-    page = await catalogue.events([msgspec.Raw(renamed)], datetime.now(UTC))
+    renamed = msgspec.Raw(msgspec.json.encode(an_event_row(EVENT, title="Renamed")))
+    page = await (await a_catalogue(writer)).events([renamed], datetime.now(UTC))
 
     async with database.driver() as conn, asyncio.TaskGroup() as asked, conn.transaction():
         await conn.execute("SELECT FROM events WHERE event_ticker = $1 FOR UPDATE", EVENT)
         asked.create_task(keep(writer, page))
         await somebody_waits(database, 1)
-        anew = {"Cache-Control": "no-cache"}
-        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=anew))
+        event = asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=ANEW))
         await somebody_waits(database, 2)
 
     assert event.result().status_code == 200
     assert event.result().json()["title"] == "At 0.2000"
+
+
+@pytest.mark.parametrize("path", [f"/markets/{TICKER}", f"/events/{EVENT}"], ids=str)
+async def test_read_before_the_event_was_renamed_and_stored_after(
+    client: Client, database: Database, upstream: Upstream, writer: Driver, path: str
+) -> None:
+    """A market that was looked up has the old name of its event: it is to be read again."""
+    answer_with(upstream, last_price="0.1000")
+    await client.get(f"/kalshi/events/{EVENT}")
+    answer_with(upstream, last_price="0.2000")
+    renamed = msgspec.Raw(msgspec.json.encode(an_event_row(EVENT, title="Renamed")))
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    page = await (await a_catalogue(writer)).events([renamed], soon)
+
+    async with asyncio.TaskGroup() as asked, writer.transaction():
+        await page.save(writer)
+        asked.create_task(client.get(f"/kalshi{path}", headers=ANEW))
+        await somebody_waits(database, 1)
+
+    assert TICKER in (await a_catalogue(writer)).wanted_markets
+
+
+async def test_event_read_before_its_series_was_renamed_and_stored_after(
+    client: Client, database: Database, upstream: Upstream, writer: Driver
+) -> None:
+    """It has the old name of its series: it is to be read again, and so are its markets."""
+    await store(database, a_series(title="Before"))
+    answer_with(upstream, last_price="0.1000")
+    await client.get(f"/kalshi/events/{EVENT}")
+    answer_with(upstream, last_price="0.2000")
+    renamed = msgspec.Raw(msgspec.json.encode(a_series_row(title="Renamed")))
+    page = await (await a_catalogue(writer)).series([renamed], datetime.now(UTC))
+
+    async with asyncio.TaskGroup() as asked, writer.transaction():
+        await page.save(writer)
+        asked.create_task(client.get(f"/kalshi/events/{EVENT}", headers=ANEW))
+        await somebody_waits(database, 1)
+
+    assert EVENT in (await a_catalogue(writer)).wanted_events
+
+
+async def test_nothing_was_renamed(client: Client, upstream: Upstream, writer: Driver) -> None:
+    """What was looked up with all its names need not be read again."""
+    answer_with(upstream, last_price="0.1000")
+    await client.get(f"/kalshi/markets/{TICKER}")
+    answer_with(upstream, last_price="0.2000")
+    await client.get(f"/kalshi/markets/{TICKER}", headers=ANEW)
+    await client.get(f"/kalshi/events/{EVENT}", headers=ANEW)
+
+    catalogue = await a_catalogue(writer)
+
+    assert len(catalogue) == 1
+    assert len(catalogue.wanted_markets) == len(catalogue.wanted_events) == 0
+
+
+async def a_catalogue(conn: Driver) -> Catalogue:
+    """What a writer knows that begins now."""
+    catalogue = Catalogue(Drift())
+    await catalogue.load(conn)
+    return catalogue
 
 
 async def keep(conn: Driver, page: Batch) -> None:

@@ -55,6 +55,11 @@ async def leave_word(conn: Driver, batch: "Batch") -> None:
     )
 
 
+async def read_again(conn: Driver, tickers: Collection[str]) -> None:
+    """Mark markets that bear the old name of their event."""
+    await conn.execute("UPDATE instruments SET digest = NULL WHERE ticker = ANY($1)", tickers)
+
+
 async def has_others(conn: Driver, event_ticker: str, tickers: Collection[str]) -> bool:
     """Whether an event has markets besides these."""
     others: bool = await conn.fetchval(

@@ -214,6 +214,7 @@ class Lookup:
             if await _confirmed(conn, market, {row.ticker: row_digest}):
                 return
             await market.save(conn)
+            await _follow(conn, market, row.event_ticker, family)
         _check_kept(market)
 
     async def _fetch_event(self, event_ticker: str) -> None:
@@ -233,17 +234,7 @@ class Lookup:
             series = await repository.series_noun(conn, row.series_ticker or "")
         event = event_from_wire(row, series, as_of)
         family = family_of(event, series)
-        markets = _looked_up(MARKET_KIND, as_of, {})
-        digests: dict[str, int] = {}
-        for raw in wire.nested_markets(answer.raw):
-            market = read(
-                wire.Market, raw, endpoint="/events/{event_ticker}", drift=self._kalshi.drift
-            )
-            if market is not None:
-                digests[market.ticker] = storing.digest(raw)
-                markets.records[market.ticker] = storing.market_record(
-                    market, family, digests[market.ticker], as_of
-                )
+        markets, digests = self._carried(answer, family)
         # Its row in lists is written otherwise, and without its markets.
         event_digest = storing.digest(msgspec.json.encode(row))
         record = storing.event_record(event, event_words(event, series), event_digest, as_of)
@@ -257,12 +248,30 @@ class Lookup:
             if not await _confirmed(conn, itself, {event.event_ticker: event_digest}):
                 before = await hearsay.before(conn, itself, event.event_ticker)
                 await itself.save(conn)
-                if _renames_markets(before, family, series) and await hearsay.has_others(
+                left_out = _renames_markets(before, family, series) and await hearsay.has_others(
                     conn, event.event_ticker, markets.stored
-                ):
+                )
+                if left_out or await _renamed_since(conn, event, series):
                     await hearsay.leave_word(conn, itself)
+            if itself.overtaken:
+                await _follow(conn, markets, event.event_ticker, family)
         _check_kept(itself)
         return family
+
+    def _carried(self, answer: Answer[wire.Event], family: Family) -> tuple[Batch, dict[str, int]]:
+        """The markets in an event's answer, and their digests."""
+        markets = _looked_up(MARKET_KIND, answer.asked_at, {})
+        digests: dict[str, int] = {}
+        for raw in wire.nested_markets(answer.raw):
+            market = read(
+                wire.Market, raw, endpoint="/events/{event_ticker}", drift=self._kalshi.drift
+            )
+            if market is not None:
+                digests[market.ticker] = storing.digest(raw)
+                markets.records[market.ticker] = storing.market_record(
+                    market, family, digests[market.ticker], answer.asked_at
+                )
+        return markets, digests
 
     async def _fetch_series(self, ticker: str) -> None:
         answer = await self._kalshi.series(ticker)
@@ -323,6 +332,18 @@ def _renames_markets(before: hearsay.Before | None, after: Family, series: Serie
         return True
     event = decoded(before.body, Event)
     return event is None or family_of(event, series) != after
+
+
+async def _renamed_since(conn: Driver, event: Event, series: Series | None) -> bool:
+    """Whether the event's series was renamed after it was read for the event."""
+    now = await repository.series_noun(conn, event.series_ticker or "")
+    return now is not None and differs(series, now)
+
+
+async def _follow(conn: Driver, markets: Batch, event_ticker: str, family: Family) -> None:
+    """Have markets read again whose event was renamed after it was read for them."""
+    if await repository.family_of(conn, event_ticker) not in (None, family):
+        await hearsay.read_again(conn, markets.stored)
 
 
 def _check_kept(asked_for: Batch) -> None:
