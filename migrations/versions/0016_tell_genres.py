@@ -7,8 +7,8 @@ ix_instruments_of_genre_by_<sort>
                                  a page of a category or a tag is one of some genres, in any order;
                                  of small categories only, named here, that was so before
 ix_instruments_of_series_by_<sort>
-                                 a page of a series, now in any order, whatever is not settled
-ix_*_genre                       how many there are, and what is settled
+                                 a page of a series, now in any order
+ix_*_genre                       how many there are, and what is not open
 """
 
 from collections import defaultdict
@@ -35,7 +35,6 @@ SORTS = {
     "volume_24h": "volume_24h_centicontracts",
 }
 FILTERS = ("close_time", "last_price_microdollars", "volume_centicontracts")
-NOT_OVER = sa.text("status <> 'settled' AND NOT is_combo")
 
 SORTS_BEFORE = ("volume_24h", "close_time")
 OPEN = "status = 'open' AND NOT is_combo"
@@ -88,7 +87,7 @@ def upgrade() -> None:
             sa.REAL,
             nullable=False,
             server_default=sa.text("0"),
-            comment="of all markets that are not settled, as it was when they were counted",
+            comment="of all open markets, as it was when they were counted",
         ),
     )
     for table in ("events", "instruments"):
@@ -102,8 +101,8 @@ def upgrade() -> None:
         place = [column, "ticker"]
         told = [other for other in FILTERS if other != column]
         _create(f"by_{name}", ["status", "is_combo", *place, "genre", "series_ticker", *told])
-        _create(f"of_genre_by_{name}", ["genre", "status", *place, *told], NOT_OVER)
-        _create(f"of_series_by_{name}", ["series_ticker", "status", *place], NOT_OVER)
+        _create(f"of_genre_by_{name}", ["genre", *place, *told], sa.text(OPEN))
+        _create(f"of_series_by_{name}", ["series_ticker", *place], sa.text(OPEN))
 
 
 def _tell() -> None:
@@ -128,7 +127,7 @@ def _tell() -> None:
     connection.execute(
         sa.text(
             "WITH counted AS (SELECT genre, count(*) AS markets FROM instruments"
-            " WHERE status <> 'settled' AND NOT is_combo GROUP BY genre)"
+            " WHERE status = 'open' AND NOT is_combo GROUP BY genre)"
             " UPDATE genres SET share = markets / (SELECT sum(markets) FROM counted)"
             " FROM counted WHERE counted.genre = genres.id"
         )

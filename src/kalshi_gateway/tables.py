@@ -88,7 +88,7 @@ genres = Table(
         REAL,
         nullable=False,
         server_default=text("0"),
-        comment="of all markets that are not settled, as it was when they were counted",
+        comment="of all open markets, as it was when they were counted",
     ),
 )
 
@@ -459,11 +459,11 @@ _SORTED = (
 #: What else lists are filtered by, but for the sort itself.
 _FILTERED = ("close_time", "last_price_microdollars", "volume_centicontracts")
 
-_NOT_OVER = text("status <> 'settled' AND NOT is_combo")
+_OPEN = text("status = 'open' AND NOT is_combo")
 
 # One index per sort of the market list: a page is a range of it, at any depth. All that lists are
 # filtered by stands behind the place, so that a row left out costs no look at the table. Of series
-# and genres too many would be left out, so all but what is settled is in order within them as well.
+# and genres too many would be left out, so open markets are in order within them as well.
 for _column in _SORTED:
     _sort = _column.removesuffix("_microdollars").removesuffix("_centicontracts")
     _place = (instruments.c[_column], instruments.c.ticker)
@@ -480,17 +480,15 @@ for _column in _SORTED:
     Index(
         f"ix_instruments_of_genre_by_{_sort}",
         instruments.c.genre,
-        instruments.c.status,
         *_place,
         *_told,
-        postgresql_where=_NOT_OVER,
+        postgresql_where=_OPEN,
     )
     Index(
         f"ix_instruments_of_series_by_{_sort}",
         instruments.c.series_ticker,
-        instruments.c.status,
         *_place,
-        postgresql_where=_NOT_OVER,
+        postgresql_where=_OPEN,
     )
 # What a search finds, best first: written as the questions write it, or it is not used.
 for _table, _name in ((instruments, "ticker"), (events, "event_ticker")):

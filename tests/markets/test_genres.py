@@ -79,7 +79,7 @@ async def test_found_in_any_case(
 
 
 async def test_counted_anew(database: Database) -> None:
-    """A genre's share is of what is not settled, combos aside."""
+    """A genre's share is of open markets, combos aside."""
     await store(
         database,
         *(a_series(f"KX{name}", category="Sports", tags=[name]) for name in ("GOLF", "POLO")),

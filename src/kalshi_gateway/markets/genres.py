@@ -41,7 +41,7 @@ _TAGGED = "tags @> ARRAY[lower({})]"
 _RECOUNT = """
     WITH counted AS (
         SELECT genre, count(*) AS markets FROM instruments
-        WHERE status <> 'settled' AND NOT is_combo GROUP BY genre
+        WHERE status = 'open' AND NOT is_combo GROUP BY genre
     )
     UPDATE genres SET share = coalesce(markets / (SELECT sum(markets) FROM counted), 0)
     FROM genres AS before LEFT JOIN counted ON counted.genre = before.id
@@ -58,7 +58,7 @@ class Genre(NamedTuple):
 
 
 class Genres(NamedTuple):
-    """Some of them, and how much of all that is not settled is theirs."""
+    """Some of them, and how much of all open markets is theirs."""
 
     ids: list[int]
     share: float

@@ -2,8 +2,8 @@
 
 Rows are read in their order from the index of that column, which tells all that markets are
 filtered by: those that the question leaves out are passed over, fifteen in a microsecond. Within a
-series, and within a genre, whatever is not settled is in order as well. A category or a tag is some
-genres: their ranges are merged, unless they are so much of all that it is sooner met there.
+series, and within a genre, open markets are in order as well. A category or a tag is some genres:
+their ranges are merged, unless they are so much of all that it is sooner met there.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ import asyncpg
 
 from kalshi_gateway.db import Driver
 
+from .genres import Genres
 from .listing import COLUMNS, Listing, MarketListing, Place, place_of
 from .question import Question
 from .ranking import Shelf
@@ -60,22 +61,22 @@ def _ranges(question: Question, listing: Listing) -> list[list[str]]:
     if isinstance(listing, MarketListing) and listing.include_combos and listing.tickers is None:
         combos = ("NOT is_combo", "is_combo")
         ranges = [[*status, kind] for status in ranges for kind in combos]
-    if question.genres is None or not _are_merged(question, listing, len(ranges)):
+    if question.genres is None or not _are_merged(question.genres, question, listing):
         question.conditions += question.of_genres()
         return ranges
     named = [f"genre = {question.asked(genre, 'bigint')}" for genre in question.genres.ids]
     return [[*part, genre] for part in ranges for genre in named]
 
 
-def _are_merged(question: Question, listing: Listing, parts: int) -> bool:
+def _are_merged(genres: Genres, question: Question, listing: Listing) -> bool:
     """Whether genres are read one by one, rather than among all others."""
-    if question.genres is None or not question.read_one_way or listing.series is not None:
+    if not question.read_one_way or listing.series is not None:
         return False
-    more = parts * (len(question.genres.ids) - 1)
-    if not 0 <= more < MOST_RANGES:
+    if not 0 < len(genres.ids) <= MOST_RANGES:
         return False
-    passed_over = listing.limit / max(question.genres.share, 1e-9)
-    return len(question.conditions) > 1 or passed_over > more * ROWS_PER_RANGE
+    passed_over = listing.limit / max(genres.share, 1e-9)
+    filtered = question.conditions != ["NOT is_combo"]
+    return filtered or passed_over > (len(genres.ids) - 1) * ROWS_PER_RANGE
 
 
 @dataclass(frozen=True)

@@ -305,14 +305,18 @@ def _markets(listing: MarketListing, sought: Sought) -> Question:
 
 
 def _read_one_way(listing: MarketListing) -> bool:
-    """Whether the list is read in its order whatever is asked: there are not so many rows.
+    """Whether the list is read in its order whatever is asked: not too much is passed over.
 
-    All that is settled ever is too much to pass over for a few rows. Of words, events and tickers,
-    and of what closes in a short time, it depends on the values how they are found best.
+    All that is settled ever is too much, and so is what is not in order within a series or a genre.
+    Of words, events and tickers, and of what closes in a short time, it depends on the values how
+    they are found best.
     """
     if (listing.q or listing.event or listing.tickers) is not None:
         return False
     if "settled" in (listing.statuses or ("settled",)):
+        return False
+    in_order_within = listing.statuses == ("open",) and not listing.include_combos
+    if (listing.series or listing.category or listing.tag) is not None and not in_order_within:
         return False
     return (listing.closes_after or listing.closes_before) is None or _many_close(listing)
 
