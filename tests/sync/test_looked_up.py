@@ -123,6 +123,28 @@ async def test_markets_follow_a_series_that_was_looked_up_while_nobody_wrote(
         assert market[member] == renamed[member]
 
 
+async def test_such_a_series_is_followed_once(
+    desk: Desk, client: AsyncClient, exchange: Exchange
+) -> None:
+    """What changes in it afterwards, and is no name, moves nothing."""
+    await desk.walk()
+    event = exchange.catalogue.markets[a_closed_one(desk)].event_ticker
+    series = exchange.catalogue.events[event].series_ticker
+    exchange.catalogue.change_series(series, tags=["Renamed"])
+    await look_up(client, f"/kalshi/series/{series}")
+    await desk.succeed()
+    await desk.writer.changes()
+    await desk.writer.mend()
+    exchange.catalogue.change_series(series, fee_multiplier=3)
+    desk.wire.asked.clear()
+
+    await desk.writer.changes()
+    await desk.writer.mend()
+
+    asked = desk.wire.queries("/events") + desk.wire.queries("/markets")
+    assert not any("tickers" in query for query in asked)
+
+
 @pytest.mark.parametrize("looked_up", ["looked up", "marked by the last writer and looked up"])
 async def test_markets_follow_an_event_that_was_looked_up_while_nobody_wrote(
     desk: Desk, client: AsyncClient, exchange: Exchange, looked_up: str
