@@ -74,7 +74,7 @@ async def test_a_hanging_answer_lets_the_caller_go(
     exchange.faults.hang(times=1)
 
     with pytest.raises(httpx.ReadTimeout):
-        await served.get(STATUS, timeout=0.05)
+        await served.get(STATUS, timeout=httpx.Timeout(30, read=0.05))
 
     assert (await served.get(STATUS)).status_code == 200
 
