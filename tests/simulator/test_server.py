@@ -127,7 +127,7 @@ async def test_the_command_serves_until_it_is_stopped(command: tuple[str, ...]) 
                 await client.get(STATUS)
             await client.post("/_simulator/faults", json={"kind": "hang", "times": 1})
             with pytest.raises(httpx.ReadTimeout):
-                await client.get(STATUS, timeout=0.05)
+                await client.get(STATUS, timeout=httpx.Timeout(30, read=0.05))
             counted = (await client.get("/_simulator/counters")).json()
             assert counted["statuses"] == {"200": 1, "500": 1}
     finally:
