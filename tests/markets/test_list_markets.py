@@ -370,3 +370,11 @@ async def test_exact_count(client: Client, asked: dict[str, Any], total: int) ->
 
     assert counted.json()["meta"]["total"] == total
     assert uncounted.json()["meta"]["total"] is None
+
+
+async def test_more_tickers_than_may_be_named(client: Client) -> None:
+    """Names that are empty count as well."""
+    response = await client.get("/kalshi/markets", params={"tickers": [""] * 1_001})
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"] == "/query/tickers"

@@ -44,6 +44,8 @@ MOST_TICKERS = 1_000
 def _split(value: Any) -> Any:
     """Both `tickers=A,B` and `tickers=A&tickers=B`."""
     if isinstance(value, list):
+        if len(value) > MOST_TICKERS:
+            raise ValueError(f"at most {MOST_TICKERS}")
         return [part for item in value for part in str(item).split(",") if part]
     return value
 
