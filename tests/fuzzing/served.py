@@ -23,6 +23,7 @@ from kalshi_gateway.simulator.exchange import Exchange
 from kalshi_gateway.tokens import keeping
 from kalshi_gateway.upstream import kalshi
 from tests import postgres
+from tests.markets.builders import note_all_walked
 from tests.serving import served
 
 BASE_URL = "http://127.0.0.1:1/trade-api/v2"
@@ -75,6 +76,8 @@ async def _gateway(
     await _walk(database_url, settings, transport)
     async with Database.opened(database_url) as database:
         author = Author("tests")
+        # Without jobs there are no rounds of changes, and nobody would know of what has settled.
+        await note_all_walked(database)
         _, secret = await keeping.create(database, "fuzzing", ["admin"], None, None, author)
     app = create_app(settings, database_url=database_url, exchange=transport)
     async with served(app) as port, httpx.AsyncClient(trust_env=False, timeout=60) as client:
