@@ -269,9 +269,7 @@ class Catalogue:
             if renamed:
                 records = batch.records
                 left_behind.extend(t for t in batch.stored if records[t][EVENT_TICKER] in renamed)
-                await conn.execute(
-                    "UPDATE instruments SET digest = NULL WHERE ticker = ANY($1)", left_behind
-                )
+                await hearsay.read_again(conn, left_behind)
 
         def remember(batch: Batch) -> None:
             kept = self._kept(batch, self._digests, digests)

@@ -75,7 +75,7 @@ def _are_merged(genres: Genres, question: Question, listing: Listing) -> bool:
     if not 0 < len(genres.ids) <= MOST_RANGES:
         return False
     passed_over = listing.limit / max(genres.share, 1e-9)
-    filtered = question.conditions != ["NOT is_combo"]
+    filtered = bool(question.values)
     return filtered or passed_over > (len(genres.ids) - 1) * ROWS_PER_RANGE
 
 

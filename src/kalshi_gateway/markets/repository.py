@@ -311,14 +311,19 @@ def _read_one_way(listing: MarketListing) -> bool:
     Of words, events and tickers, and of what closes in a short time, it depends on the values how
     they are found best.
     """
-    if (listing.q or listing.event or listing.tickers) is not None:
+    if _names_any(listing.q, listing.event, listing.tickers):
         return False
-    if "settled" in (listing.statuses or ("settled",)):
+    if listing.statuses is None or "settled" in listing.statuses:
         return False
     in_order_within = listing.statuses == ("open",) and not listing.include_combos
-    if (listing.series or listing.category or listing.tag) is not None and not in_order_within:
+    if _names_any(listing.series, listing.category, listing.tag) and not in_order_within:
         return False
-    return (listing.closes_after or listing.closes_before) is None or _many_close(listing)
+    return not _names_any(listing.closes_after, listing.closes_before) or _many_close(listing)
+
+
+def _names_any(*asked: object) -> bool:
+    """Whether any of these was asked for, be it for an empty name."""
+    return any(one is not None for one in asked)
 
 
 def _many_close(listing: Listing) -> bool:
